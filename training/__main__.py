@@ -1,0 +1,39 @@
+"""Command line: ``python -m training VERB CONFIG [--set section.key=value ...]``."""
+
+import argparse
+import importlib
+import logging
+import sys
+
+from .config import load_config
+from .errors import TrainingError
+
+VERBS = {
+    "data": "build the stamp set (fetches the catalogue if the recipe pins it)",
+    "train": "fit the auto-encoder, then the flow; resumes where it was stopped",
+    "export": "write the module folder: SavedModel, card, golden sample, cover",
+    "validate": "measure an exported module against the stamp set",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; errors made for people are printed without a traceback."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, help_text in VERBS.items():
+        sub = verbs.add_parser(verb, help=help_text)
+        sub.add_argument("config", help="a recipe, such as training/configs/cosmos.yaml")
+        sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+        importlib.import_module(f"training.commands.{verb}").add_arguments(sub)
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        importlib.import_module(f"training.commands.{args.verb}").run(load_config(args.config, args.overrides), args)
+    except TrainingError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

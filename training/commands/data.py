@@ -1,0 +1,24 @@
+"""``training data``: fetch the catalogue and build the stamp set."""
+
+import argparse
+import json
+
+from ..config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own options."""
+    parser.add_argument("--processes", type=int, default=None, help="how many to draw with (default: all cores)")
+    parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
+
+
+def run(config: Config, args: argparse.Namespace) -> None:
+    """Build what is missing and print the counts."""
+    from ..data import build, fetch
+
+    if config.data.catalogue_sha256 == fetch.CATALOGUE_SHA256:
+        fetch.fetch_catalogue(config.data.catalogue)
+    if args.fetch_only:
+        return
+    manifest = build.build(config.data, args.processes)
+    print(json.dumps({k: manifest[k] for k in ("counts", "failed", "catalogue_size")}))

@@ -1,0 +1,43 @@
+"""``training train``: fit the auto-encoder, then the flow on its latents."""
+
+import argparse
+import json
+import pathlib
+
+from ..config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's own options."""
+    parser.add_argument("--only", choices=("vae", "flow"), help="fit one of the two models")
+    parser.add_argument("--until", type=int, default=None, help="stop after this step; resume later")
+
+
+def run(config: Config, args: argparse.Namespace) -> None:
+    """Fit what is asked for and print where each run ended."""
+    for name in ("vae", "flow"):
+        if args.only in (None, name):
+            print(json.dumps({name: fit(name, config, args.until)}))
+
+
+def fit(name: str, config: Config, until: int | None = None) -> dict[str, float]:
+    """Fit one model in its folder of the recipe's workdir, or return at once if that is done."""
+    from ..loop import Fit
+    from ..tasks import VAETask
+
+    folder = pathlib.Path(config.workdir) / name
+    if (folder / "done.json").is_file():
+        return json.loads((folder / "done.json").read_text())
+    task = VAETask(config) if name == "vae" else flow_task(config)
+    return Fit(task, getattr(config, f"fit_{name}"), folder).run(until)
+
+
+def flow_task(config: Config):
+    """Return the flow's task, on the posteriors of the auto-encoder's best weights."""
+    from ..latents import cached_latents
+    from ..tasks import FlowTask, VAETask, load_best
+
+    task = VAETask(config)
+    load_best(task.model, pathlib.Path(config.workdir) / "vae")
+    latents = cached_latents(task.vae, task.stamps, pathlib.Path(config.workdir) / "latents.npz")
+    return FlowTask(config, latents)

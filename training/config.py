@@ -1,0 +1,204 @@
+"""Configuration: one YAML file holds every number that shapes a module.
+
+Each section of the file is one frozen dataclass. Unknown keys are errors, because a misspelt
+key that is silently ignored costs a night of training.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import types
+import typing
+
+import yaml
+
+from .errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class KnotsConfig:
+    """Star-forming knots on the disk component (see `training.data.parametric`)."""
+
+    max_fraction: float = 0.4
+    min_knots: int = 8
+    max_knots: int = 150
+    pivot_redshift: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """The stamp set: where galaxies, PSFs and noise come from.
+
+    Attributes are file paths, pixel counts, `pixel_scale` [arcsec] and `noise_variance`, the
+    range [count^2 per pixel] from which each parametric stamp's noise level is drawn. A stamp
+    set with ``psfs: null`` uses the OpticalPSF stand-in of `training.data.psfs`.
+    """
+
+    directory: str
+    source: str = "parametric"
+    catalogue: str = "data/src_cosmos.fits"
+    catalogue_sha256: str | None = None
+    exclusion_level: str = "bad_fits"
+    psfs: str | None = None
+    stamp_size: int = 128
+    pixel_scale: float = 0.03
+    psf_size: int = 65
+    noise_variance: tuple[float, float] = (4.0e-6, 1.2e-5)
+    columns: dict[str, str] = dataclasses.field(
+        default_factory=lambda: {"flux_radius": "flux_radius", "mag_auto": "mag_auto", "zphot": "zphot"}
+    )
+    knots: KnotsConfig | None = dataclasses.field(default_factory=KnotsConfig)
+    rotate: bool = True
+    realisations: int = 1
+    shard_size: int = 512
+    limit: int | None = None
+    seed: int = 2020
+
+
+@dataclasses.dataclass(frozen=True)
+class VAEConfig:
+    """Architecture of the variational auto-encoder (see `training.models.vae`).
+
+    `stem` is the side of the first patch convolution [pixel]; `widths` are the channels of the
+    encoder's stages, from fine to coarse, and `blocks` the residual blocks in each.
+    """
+
+    latent_size: int = 16
+    stem: int = 4
+    widths: tuple[int, ...] = (32, 48, 64, 96)
+    decoder_widths: tuple[int, ...] = (96, 64, 32, 16)
+    decoder_top: int = 64
+    blocks: int = 2
+    hidden: int = 256
+    components: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class FlowConfig:
+    """Architecture of the conditional flow (see `training.models.flow`)."""
+
+    layers: int = 8
+    hidden: tuple[int, ...] = (128, 128)
+    temperature: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """How a model is fitted: steps, batch, rate, weights of the loss.
+
+    `learning_rate` falls by a cosine to `final_rate` times itself; `kl_warmup` is in steps;
+    `flux_cap` [count] is the flux beyond which a galaxy's weight falls as 1 / flux^2.
+    """
+
+    steps: int
+    batch: int = 64
+    learning_rate: float = 1.0e-3
+    final_rate: float = 0.02
+    warmup: int = 200
+    clip_norm: float = 100.0
+    kl_weight: float = 1.0
+    kl_warmup: int = 2000
+    flux_cap: float = 30.0
+    roughness: float = 0.0
+    ema: float = 0.999
+    checkpoint_minutes: float = 3.0
+    validate_every: int = 250
+    picture_every: int = 500
+    patience: int = 20
+    seed: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """What the published folder says of itself."""
+
+    name: str
+    version: int
+    summary: str
+    licence: str = "MIT"
+    directory: str = "hub_modules"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The whole recipe of a module: data, two models, two fits, export."""
+
+    workdir: str
+    data: DataConfig
+    vae: VAEConfig
+    flow: FlowConfig
+    fit_vae: FitConfig
+    fit_flow: FitConfig
+    export: ExportConfig
+
+
+def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Config:
+    """Read a recipe and apply ``section.key=value`` overrides.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or a key or a value does not fit.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        known = ", ".join(str(p) for p in sorted(path.parent.glob("*.yaml"))) or "none in that folder"
+        raise ConfigError(f"No configuration file at {path}. Known ones: {known}.")
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    for override in overrides:
+        _override(tree, override)
+    return _build(Config, tree, str(path))
+
+
+def fingerprint(section: object) -> str:
+    """Return the sha256 of a section's content, to tell whether results belong to it."""
+    text = json.dumps(dataclasses.asdict(section), sort_keys=True)  # type: ignore[call-overload]
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _override(tree: dict, override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"Override {override!r} must look like section.key=value.")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+    tree[leaf] = yaml.safe_load(value)
+
+
+def _build(cls: type, tree: object, where: str) -> typing.Any:
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{where}: expected a mapping for {cls.__name__}, got {tree!r}.")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := sorted(set(tree) - set(fields)):
+        raise ConfigError(f"{where}: unknown keys {unknown}; {cls.__name__} has {sorted(fields)}.")
+    hints = typing.get_type_hints(cls)
+    values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in tree.items()}
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {cls.__name__} is incomplete: {error}.") from error
+
+
+def _convert(hint: typing.Any, value: object, where: str) -> object:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    hint = next(o for o in options if o is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, where)
+    origin = typing.get_origin(hint) or hint
+    if origin is tuple and isinstance(value, list):
+        return tuple(value)
+    if origin is float and isinstance(value, str | int) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if not isinstance(value, origin) or (isinstance(value, bool) and origin is not bool):
+        raise ConfigError(f"{where}: expected {hint}, got {value!r}.")
+    return value

@@ -1,0 +1,1 @@
+"""Stamp sets: galaxies with their PSF, noise level and conditions, as TFRecord shards."""

@@ -1,0 +1,88 @@
+"""Feed stamps to a fit: seeded order, exact resume, flips and quarter turns.
+
+The order of the galaxies is a function of the seed and the epoch, and the augmentation of the seed and
+the step, so a fit that is killed continues with the very batches that it would have seen.
+"""
+
+import functools
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from .build import load_manifest
+from .records import parse
+
+ZERO_POINT = 25.94  # AB, of F814W counts in 1 s
+
+
+class StampSet:
+    """A finished stamp set on disk."""
+
+    def __init__(self, directory: str):
+        self.directory = pathlib.Path(directory)
+        self.manifest = load_manifest(directory)
+        self.noise_power = np.load(self.directory / "noise_power.npy")
+
+    def count(self, split: str) -> int:
+        """Return the number of stamps of a split."""
+        return self.manifest["counts"][split]
+
+    def files(self, split: str) -> list[str]:
+        """Return a split's shards in order."""
+        shards = self.manifest["shards"]
+        return [str(self.directory / n) for n in sorted(shards) if shards[n]["split"] == split]
+
+    def ordered(self, split: str, batch: int) -> tf.data.Dataset:
+        """Return a split once, in file order, without augmentation."""
+        data = tf.data.TFRecordDataset(self.files(split)).batch(batch)
+        return data.map(self._upright, num_parallel_calls=2).prefetch(2)
+
+    def training(self, split: str, batch: int, seed: int, step: int = 0) -> Iterator[dict[str, tf.Tensor]]:
+        """Yield augmented batches for ever, beginning as if `step` batches had been drawn."""
+        steps_per_epoch = self.count(split) // batch
+        while True:
+            epoch, done = divmod(step, steps_per_epoch)
+            for stamps in self._epoch(split, batch, seed, epoch, done):
+                yield stamps
+                step += 1
+
+    def _epoch(self, split: str, batch: int, seed: int, epoch: int, done: int) -> tf.data.Dataset:
+        rng = np.random.default_rng([seed, epoch])
+        files = rng.permutation(self.files(split))
+        data = tf.data.Dataset.from_tensor_slices(files)
+        data = data.interleave(tf.data.TFRecordDataset, cycle_length=min(8, len(files)), block_length=4)
+        data = data.shuffle(1024, seed=int(rng.integers(2**31)), reshuffle_each_iteration=False)
+        data = data.batch(batch, drop_remainder=True).skip(done)
+        numbered = data.enumerate(start=epoch * (self.count(split) // batch) + done)
+        augment = functools.partial(self._augment, seed=seed)
+        return numbered.map(augment, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+    def _parse(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
+        config = self.manifest["config"]
+        return parse(records, config["stamp_size"], config["psf_size"], len(self.manifest["conditions"]))
+
+    def _upright(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
+        stamps = self._parse(records)
+        return stamps | {"turn": tf.zeros_like(stamps["ident"], tf.int32)}
+
+    def _augment(self, step: tf.Tensor, records: tf.Tensor, seed: int) -> dict[str, tf.Tensor]:
+        stamps = self._parse(records)
+        seeds = tf.stack([tf.cast(seed, tf.int64), step])
+        turn = tf.random.stateless_uniform(tf.shape(records), seeds, maxval=8, dtype=tf.int32)
+        images, psfs = dihedral(stamps["image"], turn), dihedral(stamps["psf"], turn)
+        return stamps | {"image": images, "psf": psfs, "turn": turn}
+
+
+def dihedral(images: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
+    """Flip (if turn >= 4) about the y axis, then turn by ``turn % 4`` quarters, each image (n, s, s)."""
+    flip, half, quarter = ((turn // 4) == 1, (turn // 2) % 2 == 1, turn % 2 == 1)
+    images = tf.where(flip[:, None, None], images[:, :, ::-1], images)
+    images = tf.where(half[:, None, None], images[:, ::-1, ::-1], images)
+    return tf.where(quarter[:, None, None], tf.transpose(images, [0, 2, 1])[:, ::-1], images)
+
+
+def flux_of(mag_auto: tf.Tensor) -> tf.Tensor:
+    """Return the flux [count] of a magnitude."""
+    return tf.pow(10.0, 0.4 * (ZERO_POINT - mag_auto))

@@ -1,0 +1,32 @@
+"""The posterior of every galaxy of the stamp set, on which the flow is trained."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from .data.pipeline import StampSet
+from .models.vae import VAE
+
+
+def encode_split(vae: VAE, stamps: StampSet, split: str, batch: int = 128) -> dict[str, np.ndarray]:
+    """Return mean, log_scale (n, latent_size) and conditions (n, 3) of a split, in file order."""
+    encode = tf.function(lambda s: vae.encoder([s["image"], s["psf"], s["noise_variance"]]))
+    rows: dict[str, list[np.ndarray]] = {"mean": [], "log_scale": [], "conditions": []}
+    for group in stamps.ordered(split, batch):
+        mean, log_scale = encode(group)
+        for name, value in zip(rows, (mean, log_scale, group["conditions"]), strict=True):
+            rows[name].append(value.numpy())
+    return {k: np.concatenate(v) for k, v in rows.items()}
+
+
+def cached_latents(vae: VAE, stamps: StampSet, path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+    """Return the posteriors of train and validation splits, encoding them once a file."""
+    if not path.is_file():
+        tables = {s: encode_split(vae, stamps, s) for s in ("train", "validation")}
+        part = path.with_name("part." + path.name)
+        np.savez(part, **{f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()})
+        part.replace(path)
+    with np.load(path) as file:
+        names = ("mean", "log_scale", "conditions")
+        return {s: {k: file[f"{s}/{k}"] for k in names} for s in ("train", "validation")}

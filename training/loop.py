@@ -1,0 +1,239 @@
+"""The one training loop: any model whose task says what a step, a validation and a picture are.
+
+A run lives in a folder: ``checkpoints/`` (the newest few), ``metrics.jsonl`` (one line a report),
+``pictures/``, ``best.weights.h5`` and ``done.json``. Killed at any moment, the run goes on from its last
+checkpoint with the same batches and the same random numbers, hence the same losses.
+"""
+
+import json
+import math
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .config import FitConfig, fingerprint
+from .errors import ConfigError, DivergedError
+
+REPORT_EVERY = 25  # steps between lines of metrics.jsonl
+
+
+class Task(Protocol):
+    """What the loop must know of a model."""
+
+    model: keras.Model
+
+    def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
+        """Yield training batches as if `step` of them had been drawn."""
+
+    def loss(self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the loss (key ``loss``) and its parts."""
+
+    def validate(self) -> dict[str, float]:
+        """Return validation metrics; ``loss`` decides which weights are best."""
+
+    def picture(self, path: pathlib.Path) -> None:
+        """Save a picture that shows how the model does."""
+
+
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a cosine from `learning_rate` to `final_rate` times it."""
+
+    def __init__(self, fit: FitConfig):
+        self.fit = fit
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """Return the rate at a step."""
+        fit, step = self.fit, tf.cast(step, tf.float32)
+        done = tf.clip_by_value((step - fit.warmup) / max(fit.steps - fit.warmup, 1), 0.0, 1.0)
+        cosine = 0.5 * (1.0 + tf.cos(math.pi * done))
+        rise = tf.minimum(1.0, (step + 1.0) / max(fit.warmup, 1))
+        return fit.learning_rate * rise * (fit.final_rate + (1.0 - fit.final_rate) * cosine)
+
+    def get_config(self) -> dict:
+        """Return nothing: the schedule is rebuilt from the recipe, never from a file."""
+        return {}
+
+
+class Fit:
+    """A resumable run of a task in a folder."""
+
+    def __init__(self, task: Task, config: FitConfig, folder: pathlib.Path):
+        self.task, self.config, self.folder = task, config, pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "pictures").mkdir(exist_ok=True)
+        self.optimizer = keras.optimizers.Adam(
+            Rate(config), global_clipnorm=config.clip_norm, use_ema=True, ema_momentum=config.ema
+        )
+        self.optimizer.build(task.model.trainable_variables)
+        self.step = tf.Variable(0, dtype=tf.int64)
+        self.best = tf.Variable(np.inf, dtype=tf.float64)
+        self.waited = tf.Variable(0, dtype=tf.int64)
+        parts = {"model": task.model, "optimizer": self.optimizer}
+        parts |= {"step": self.step, "best": self.best, "waited": self.waited}
+        self.manager = tf.train.CheckpointManager(
+            tf.train.Checkpoint(**parts), str(self.folder / "checkpoints"), max_to_keep=2
+        )
+        self._train_step = tf.function(self._one_step)
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended for good."""
+        return (self.folder / "done.json").is_file()
+
+    @property
+    def best_weights(self) -> pathlib.Path:
+        """File with the averaged weights of the best validation so far."""
+        return self.folder / "best.weights.h5"
+
+    def run(self, until: int | None = None) -> dict[str, float]:
+        """Train up to `until` (or the recipe's steps), resuming if a checkpoint stands.
+
+        Raises
+        ------
+        DivergedError
+            If the loss is not finite. The last checkpoint stays.
+        ConfigError
+            If the folder holds a run of another recipe.
+        """
+        self._claim()
+        self._resume()
+        last = min(until or self.config.steps, self.config.steps)
+        self._loop(last)
+        self.manager.save(checkpoint_number=int(self.step))
+        summary = {"steps": int(self.step), "best_validation_loss": float(self.best)}
+        if int(self.step) >= self.config.steps or self._tired():
+            (self.folder / "done.json").write_text(json.dumps(summary))
+        return summary
+
+    def _loop(self, last: int) -> None:
+        from tqdm import tqdm
+
+        saved = time.monotonic()
+        batches = self.task.batches(int(self.step))
+        with tqdm(total=last, initial=int(self.step), unit="step", disable=None, mininterval=2.0) as bar, Journal(self) as journal:
+            while int(self.step) < last and not self._tired():
+                metrics = self._train_step(next(batches))
+                self.step.assign_add(1)
+                journal.note(metrics, bar)
+                self._now_and_then(journal)
+                if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
+                    self.manager.save(checkpoint_number=int(self.step))
+                    saved = time.monotonic()
+
+    def _now_and_then(self, journal: "Journal") -> None:
+        step, config = int(self.step), self.config
+        if step % config.validate_every == 0 or step == config.steps:
+            with self.averaged_weights():
+                journal.write({"validation": self._validate()})
+        if step % config.picture_every == 0 or step == config.steps:
+            with self.averaged_weights():
+                self.task.picture(self.folder / "pictures" / f"{step:07d}.png")
+
+    def _validate(self) -> dict[str, float]:
+        metrics = self.task.validate()
+        self.waited.assign_add(1)
+        if metrics["loss"] < float(self.best):
+            self.best.assign(metrics["loss"])
+            self.waited.assign(0)
+            self.task.model.save_weights(self.best_weights)
+        return metrics
+
+    def averaged_weights(self) -> "AveragedWeights":
+        """Return a context in which the model holds its running-average weights."""
+        return AveragedWeights(self)
+
+    def _one_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        seed = tf.stack([tf.constant(self.config.seed, tf.int64), self.step])
+        variables = self.task.model.trainable_variables
+        with tf.GradientTape() as tape:
+            metrics = self.task.loss(batch, self.step, seed)
+        self.optimizer.apply(tape.gradient(metrics["loss"], variables), variables)
+        return metrics
+
+    def _tired(self) -> bool:
+        return int(self.waited) >= self.config.patience
+
+    def _resume(self) -> None:
+        newest = self.manager.latest_checkpoint
+        if newest:
+            self.manager.checkpoint.restore(newest).assert_existing_objects_matched()
+
+    def _claim(self) -> None:
+        mark, mine = self.folder / "recipe.sha256", fingerprint(self.config)
+        if mark.is_file() and mark.read_text() != mine:
+            raise ConfigError(f"{self.folder} holds a run of another recipe: choose another workdir or remove it.")
+        mark.write_text(mine)
+
+
+class AveragedWeights:
+    """Swap the optimizer's running averages into the model for a while."""
+
+    def __init__(self, fit: Fit):
+        self.variables = fit.task.model.trainable_variables
+        self.averages = fit.optimizer._model_variables_moving_average
+
+    def __enter__(self) -> None:
+        self.kept = [v.numpy() for v in self.variables]
+        for variable, average in zip(self.variables, self.averages, strict=True):
+            variable.assign(average)
+
+    def __exit__(self, *exception: object) -> None:
+        for variable, value in zip(self.variables, self.kept, strict=True):
+            variable.assign(value)
+
+
+class Journal:
+    """Write metrics.jsonl, the progress bar and, when TensorBoard is installed, its events."""
+
+    def __init__(self, fit: Fit):
+        self.fit = fit
+        self.started, self.first = time.monotonic(), int(fit.step)
+
+    def __enter__(self) -> "Journal":
+        self.file = open(self.fit.folder / "metrics.jsonl", "a", buffering=1)
+        self.board = tensorboard_writer(self.fit.folder / "events")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.file.close()
+
+    def note(self, metrics: dict[str, tf.Tensor], bar: Any) -> None:
+        """Report now and then; stop the run if the loss is not finite."""
+        step = int(self.fit.step)
+        bar.update(1)
+        if step % REPORT_EVERY and step - self.first > 3:
+            return
+        values = {k: float(v) for k, v in metrics.items()}
+        if not math.isfinite(values["loss"]):
+            raise DivergedError(
+                f"The loss became {values['loss']} at step {step}. The last checkpoint is in "
+                f"{self.fit.folder / 'checkpoints'}: lower the learning rate and resume."
+            )
+        rate = (step - self.first) * self.fit.config.batch / (time.monotonic() - self.started)
+        bar.set_postfix(loss=f"{values['loss']:.2f}", images_per_s=f"{rate:.0f}")
+        self.write(values | {"images_per_s": round(rate, 1)})
+
+    def write(self, values: dict) -> None:
+        """Append one line."""
+        step = int(self.fit.step)
+        self.file.write(json.dumps({"step": step} | values) + "\n")
+        if self.board:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    tf.summary.scalar(name, value, step=step)
+
+
+def tensorboard_writer(folder: pathlib.Path) -> Any:
+    """Return the default event writer, or None when TensorBoard is not installed."""
+    import importlib.util
+
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    writer = tf.summary.create_file_writer(str(folder))
+    writer.set_as_default()
+    return writer

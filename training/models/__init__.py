@@ -1,0 +1,1 @@
+"""Network architectures: PSF-aware auto-encoder and conditional flow, in Keras 3 on TensorFlow."""

@@ -1,0 +1,56 @@
+"""Encoder: image, PSF and noise level to the Gaussian posterior of the latent code."""
+
+import keras
+from keras import layers, ops
+
+from ..config import DataConfig, VAEConfig
+from .blocks import SoftBound, dense_stack, downsample, residual_stage, small_start
+
+REFERENCE_NOISE = 2.6e-3  # [count] typical per-pixel noise of the COSMOS images: centres the input
+
+
+def build_encoder(config: VAEConfig, data: DataConfig) -> keras.Model:
+    """Return the encoder.
+
+    Inputs: image (n, y, x) [count], psf (n, p, p) of sum 1, noise_variance (n,) [count^2].
+    Outputs: mean and log scale of the posterior, each (n, latent_size).
+    """
+    image = keras.Input((data.stamp_size, data.stamp_size), name="image")
+    psf = keras.Input((data.psf_size, data.psf_size), name="psf")
+    noise_variance = keras.Input((), name="noise_variance")
+    x = NetworkInput(data.stamp_size)([image, psf, noise_variance])
+    x = layers.Conv2D(config.widths[0], config.stem, strides=config.stem, activation="silu")(x)
+    for stage, width in enumerate(config.widths):
+        x = residual_stage(downsample(x, width) if stage else x, width, config.blocks)
+    x = dense_stack(layers.Flatten()(x), config.hidden, 1)
+    mean = layers.Dense(config.latent_size, kernel_initializer=small_start(), name="mean")(x)
+    log_scale = layers.Dense(config.latent_size, name="log_scale", kernel_initializer=small_start())(x)
+    outputs = [SoftBound(-8.0, 8.0)(mean), SoftBound(-8.0, 1.5)(log_scale)]
+    return keras.Model([image, psf, noise_variance], outputs, name="encoder")
+
+
+@keras.saving.register_keras_serializable("galsim_hub")
+class NetworkInput(layers.Layer):
+    """Stack what the encoder sees: the image in units of its noise, the PSF, the noise level.
+
+    The inverse hyperbolic sine, at two scales, brings four decades of flux into the range of a network.
+    """
+
+    def __init__(self, stamp_size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.stamp_size = stamp_size
+
+    def call(self, inputs):
+        """Return (n, y, x, 4)."""
+        image, psf, noise_variance = inputs
+        noise = ops.sqrt(noise_variance)[:, None, None]
+        snr = image / noise
+        before = (self.stamp_size - psf.shape[-1] + 1) // 2
+        after = self.stamp_size - psf.shape[-1] - before
+        psf = ops.arcsinh(ops.pad(psf, [[0, 0], [before, after], [before, after]]) * 300.0)
+        level = ops.broadcast_to(ops.log(noise / REFERENCE_NOISE), ops.shape(image))
+        return ops.stack([ops.arcsinh(snr), ops.arcsinh(snr / 30.0), psf, level], axis=-1)
+
+    def get_config(self):
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "stamp_size": self.stamp_size}

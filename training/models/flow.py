@@ -1,0 +1,156 @@
+"""Conditional masked autoregressive flow on the latents of the auto-encoder.
+
+Papamakarios et al. 2017 (arXiv:1705.07057): a stack of affine autoregressive layers, each
+u_i = (z_i - shift_i(z_<i, c)) exp(-log_scale_i(z_<i, c)), with fixed permutations between them.
+The masks are multiplied in inside the layer at every call, so no optimizer can break them, and the log scales
+are bounded, without which the flow diverges at useful rates.
+"""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..config import FlowConfig
+
+MAX_LOG_SCALE = 3.0
+
+
+def standardise_conditions(conditions: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Return (log size, magnitude, log redshift) with zero mean and unit variance, (n, 3)."""
+    size, magnitude, redshift = tf.unstack(conditions, axis=-1)
+    features = tf.stack([tf.math.log(size), magnitude, tf.math.log(redshift)], axis=-1)
+    return (features - mean) / scale
+
+
+class MaskedDense(keras.layers.Layer):
+    """A dense layer whose kernel is multiplied by a fixed mask."""
+
+    def __init__(self, mask: np.ndarray, start: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.mask = tf.constant(mask, tf.float32)
+        self.start = start
+
+    def build(self, input_shape):
+        """Create kernel and bias."""
+        initial = keras.initializers.VarianceScaling(self.start, mode="fan_in")
+        self.kernel = self.add_weight(name="kernel", shape=self.mask.shape, initializer=initial)
+        self.bias = self.add_weight(name="bias", shape=(self.mask.shape[1],), initializer="zeros")
+
+    def call(self, inputs):
+        """Return inputs (mask * kernel) + bias."""
+        return tf.matmul(inputs, self.mask * self.kernel) + self.bias
+
+
+def autoregressive_masks(size: int, hidden: tuple[int, ...]) -> list[np.ndarray]:
+    """Return the masks of a network whose outputs i depend on inputs < i only (MADE).
+
+    The last mask is for two outputs an input: all shifts, then all log scales.
+    """
+    degrees = [np.arange(1, size + 1)]
+    degrees += [np.arange(width) % max(size - 1, 1) + 1 for width in hidden]
+    masks = [(b[None, :] >= a[:, None]) for a, b in zip(degrees[:-1], degrees[1:], strict=True)]
+    last = np.arange(1, size + 1)[None, :] > degrees[-1][:, None]
+    return [*masks, np.concatenate([last, last], axis=1)]
+
+
+class AutoregressiveLayer(keras.layers.Layer):
+    """One affine autoregressive layer, conditioned at its first hidden layer."""
+
+    def __init__(self, size: int, hidden: tuple[int, ...], **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        masks = autoregressive_masks(size, hidden)
+        self.stack = [MaskedDense(mask) for mask in masks[:-1]]
+        self.output_layer = MaskedDense(masks[-1], start=0.01)
+        self.conditioner = keras.layers.Dense(hidden[0])
+
+    def build(self, input_shape):
+        """Build the inner layers, whose shapes are fixed by the masks."""
+        width = self.size
+        for layer in [*self.stack, self.output_layer]:
+            layer.build((None, width))
+            width = layer.mask.shape[1]
+        self.conditioner.build((None, 3))
+
+    def shift_and_log_scale(self, latents: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return what z_i is shifted and scaled by, each (n, size)."""
+        x = tf.nn.silu(self.stack[0](latents) + self.conditioner(features))
+        for layer in self.stack[1:]:
+            x = tf.nn.silu(layer(x))
+        shift, log_scale = tf.split(self.output_layer(x), 2, axis=-1)
+        return shift, MAX_LOG_SCALE * tf.tanh(log_scale / MAX_LOG_SCALE)
+
+    def normalise(self, latents: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return u(z) and log |du/dz|."""
+        shift, log_scale = self.shift_and_log_scale(latents, features)
+        return (latents - shift) * tf.exp(-log_scale), -tf.reduce_sum(log_scale, axis=-1)
+
+    def generate(self, noise: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """Return z(u), one latent after the other."""
+        columns = [tf.zeros_like(noise[:, 0])] * self.size
+        for i in range(self.size):
+            shift, log_scale = self.shift_and_log_scale(tf.stack(columns, axis=-1), features)
+            columns[i] = noise[:, i] * tf.exp(log_scale[:, i]) + shift[:, i]
+        return tf.stack(columns, axis=-1)
+
+
+class ConditionalFlow(keras.Model):
+    """p(z | flux_radius, mag_auto, zphot) as layers of `AutoregressiveLayer`.
+
+    Latents and conditions are standardised by fixed numbers of the training set, kept as weights.
+    """
+
+    def __init__(self, config: FlowConfig, size: int):
+        super().__init__()
+        self.size, self.temperature = size, config.temperature
+        self.flow_layers = [AutoregressiveLayer(size, config.hidden) for _ in range(config.layers)]
+        rng = np.random.default_rng(0)
+        orders = [np.arange(size)[::-1] if k % 2 else rng.permutation(size) for k in range(config.layers)]
+        self.orders = [tf.constant(order, tf.int32) for order in orders]
+        self.inverses = [tf.constant(np.argsort(order), tf.int32) for order in orders]
+        names = {"latent_mean": size, "latent_scale": size, "condition_mean": 3, "condition_scale": 3}
+        for name, length in names.items():
+            setattr(self, name, self.add_weight(name=name, shape=(length,), initializer="ones", trainable=False))
+        for layer in self.flow_layers:
+            layer.build((None, size))
+        self.built = True
+
+    @classmethod
+    def create(cls, config: FlowConfig, size: int, mean: np.ndarray, scale: np.ndarray, conditions: np.ndarray):
+        """Return a flow standardised to a training set's latents and conditions."""
+        flow = cls(config, size)
+        features = standardise_conditions(tf.constant(conditions), tf.zeros(3), tf.ones(3)).numpy()
+        flow.latent_mean.assign(mean)
+        flow.latent_scale.assign(scale)
+        flow.condition_mean.assign(features.mean(axis=0))
+        flow.condition_scale.assign(features.std(axis=0))
+        return flow
+
+    def features(self, conditions: tf.Tensor) -> tf.Tensor:
+        """Return what the layers see of the conditions."""
+        return standardise_conditions(conditions, self.condition_mean, self.condition_scale)
+
+    def log_prob(self, latents: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """Return log p(z | c), (n,) [nat]."""
+        features = self.features(conditions)
+        x = (latents - self.latent_mean) / self.latent_scale
+        log_det = -tf.reduce_sum(tf.math.log(self.latent_scale))
+        for layer, order in zip(self.flow_layers, self.orders, strict=True):
+            x, term = layer.normalise(tf.gather(x, order, axis=1), features)
+            log_det += term
+        normal = -0.5 * tf.reduce_sum(x**2, axis=-1) - 0.5 * self.size * math.log(2.0 * math.pi)
+        return normal + log_det
+
+    def sample(self, noise: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """Return latents for standard normal `noise`, (n, size), at the flow's temperature."""
+        features = self.features(conditions)
+        x = noise * self.temperature
+        for layer, inverse in zip(reversed(self.flow_layers), reversed(self.inverses), strict=True):
+            x = tf.gather(layer.generate(x, features), inverse, axis=1)
+        return x * self.latent_scale + self.latent_mean
+
+    def call(self, latents, conditions):
+        """Return log_prob, so that Keras can trace the model."""
+        return self.log_prob(latents, conditions)

@@ -1,0 +1,119 @@
+"""What the training loop does for each of the two models."""
+
+import pathlib
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from . import losses
+from .config import Config
+from .data.pipeline import StampSet
+from .errors import ConfigError
+from .models.flow import ConditionalFlow
+from .models.vae import VAE, VAELoss
+
+VALIDATION_BATCHES = 16
+
+
+class Pair(keras.Model):
+    """Encoder and decoder under one roof, so that weights save and restore together."""
+
+    def __init__(self, vae: VAE):
+        super().__init__()
+        self.encoder, self.decoder = vae.encoder, vae.decoder
+        self.built = True
+
+
+class VAETask:
+    """Fit the auto-encoder to a stamp set."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.stamps = StampSet(config.data.directory)
+        self.vae = VAE(config.vae, config.data)
+        self.model = Pair(self.vae)
+        mag_column = self.stamps.manifest["conditions"].index("mag_auto")
+        self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column)
+        self._validation_loss = tf.function(lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64)))
+
+    def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
+        """Yield augmented training stamps."""
+        fit = self.config.fit_vae
+        return self.stamps.training("train", fit.batch, fit.seed, step)
+
+    def validate(self) -> dict[str, float]:
+        """Return the loss and its parts on the first batches of the validation split."""
+        batches = self.stamps.ordered("validation", self.config.fit_vae.batch).take(VALIDATION_BATCHES)
+        rows = [self._validation_loss(batch) for batch in batches]
+        return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
+
+    def picture(self, path: pathlib.Path) -> None:
+        """Save data, reconstruction, residual and PSF-free galaxy of eight validation stamps."""
+        from .pictures import reconstruction_figure
+
+        stamps = next(iter(self.stamps.ordered("validation", 8)))
+        images, _ = self.vae.decoder(self.vae.sample_posterior(stamps, tf.constant([0, 0]))[1])
+        seen = losses.convolve(images, stamps["psf"])
+        figure = reconstruction_figure(stamps["image"].numpy(), seen.numpy(), images.numpy(), stamps["noise_variance"].numpy())
+        figure.savefig(path, dpi=80)
+
+
+class FlowTask:
+    """Fit the conditional flow to samples of the training set's posteriors."""
+
+    def __init__(self, config: Config, latents: dict[str, dict[str, np.ndarray]]):
+        self.config, self.fit = config, config.fit_flow
+        self.latents = latents
+        train = latents["train"]
+        spread = np.sqrt(np.var(train["mean"], axis=0) + np.mean(np.exp(2.0 * train["log_scale"]), axis=0))
+        self.flow = ConditionalFlow.create(
+            config.flow, config.vae.latent_size, train["mean"].mean(axis=0), spread, train["conditions"]
+        )
+        self.model = self.flow
+
+    def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
+        """Yield random rows of the posterior table, a function of seed and step."""
+        train = self.latents["train"]
+        while True:
+            rng = np.random.default_rng([self.fit.seed, step])
+            rows = rng.integers(len(train["mean"]), size=self.fit.batch)
+            yield {k: tf.constant(v[rows]) for k, v in train.items()}
+            step += 1
+
+    def loss(self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the mean negative log likelihood of posterior samples [nat]."""
+        noise = tf.random.stateless_normal(tf.shape(batch["mean"]), seed)
+        latents = batch["mean"] + tf.exp(batch["log_scale"]) * noise
+        return {"loss": -tf.reduce_mean(self.flow.log_prob(latents, batch["conditions"]))}
+
+    def validate(self) -> dict[str, float]:
+        """Return the loss on the whole validation split, with fixed posterior samples."""
+        held_out = {k: tf.constant(v) for k, v in self.latents["validation"].items()}
+        return {"loss": float(self.loss(held_out, tf.constant(0), tf.constant([0, 0]))["loss"])}
+
+    def picture(self, path: pathlib.Path) -> None:
+        """Save histograms of each latent: posterior samples against flow samples."""
+        from .pictures import latent_figure
+
+        held_out = self.latents["validation"]
+        rng = np.random.default_rng(0)
+        truth = held_out["mean"] + np.exp(held_out["log_scale"]) * rng.standard_normal(held_out["mean"].shape)
+        noise = tf.constant(rng.standard_normal(truth.shape), tf.float32)
+        drawn = self.flow.sample(noise, tf.constant(held_out["conditions"])).numpy()
+        latent_figure(truth, drawn).savefig(path, dpi=80)
+
+
+def load_best(model: keras.Model, folder: pathlib.Path) -> None:
+    """Load the weights of a run's best validation.
+
+    Raises
+    ------
+    ConfigError
+        If the run has not got that far.
+    """
+    path = folder / "best.weights.h5"
+    if not path.is_file():
+        raise ConfigError(f"No trained weights in {folder}: run 'python -m training train CONFIG' first.")
+    model.load_weights(path)

@@ -1,0 +1,1 @@
+"""Measure an exported module against held-out stamps, with the same PSFs and noise."""
