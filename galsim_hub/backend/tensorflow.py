@@ -1,0 +1,182 @@
+"""Run a module's SavedModel with TensorFlow.
+
+TensorFlow picks its kernels by the shape of a batch: a decoder with 128x128 output gave
+the same bits at batch sizes 1, 2 and 4, and others (by 7e-8 of the peak) from 8 on. So
+every batch is cut into chunks of one fixed size, and a galaxy's pixels do not depend on its
+company. Chunks of 1 make that true by construction; running them in parallel threads gives
+back what larger batches would win.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CorruptedModuleError, EngineError
+
+__all__ = ["CHUNK_SIZE", "TensorFlowEngine"]
+
+logger = logging.getLogger(__name__)
+
+CHUNK_SIZE = 1
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# The ids of the processes that started TensorFlow: a fork inherits its parent's.
+_processes: list[int] = []
+
+
+class TensorFlowEngine:
+    """Run the signatures of one SavedModel.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The SavedModel's folder.
+    chunk_size : int
+        Rows a call; fixes the bits of the result, so leave it alone.
+
+    Raises
+    ------
+    CorruptedModuleError
+        If TensorFlow cannot read the SavedModel.
+    EngineError
+        If TensorFlow is not installed, or was started before this process was forked.
+    """
+
+    def __init__(self, folder: Path, chunk_size: int = CHUNK_SIZE) -> None:
+        self._tensorflow = _start_tensorflow()
+        self._chunk_size = chunk_size
+        # Kept whole: its variables die with it.
+        self._loaded = _load_saved_model(self._tensorflow, folder)
+
+    def run(self, signature: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Compute one signature for a batch.
+
+        Parameters
+        ----------
+        signature : str
+            One of the SavedModel's signatures.
+        inputs : mapping of str to ndarray
+            Batch first, at least one row; cast to float32.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Batch first.
+
+        Raises
+        ------
+        EngineError
+            If there is no such signature, or TensorFlow fails.
+        """
+        function = self._signature(signature)
+        chunks = list(_split(inputs, self._chunk_size))
+        try:
+            outputs = _map_in_threads(lambda chunk: self._call(function, chunk), chunks)
+        except Exception as error:
+            raise EngineError(
+                f"TensorFlow could not run signature {signature!r}: {error}. Check that the "
+                "module's card and SavedModel belong together.",
+                "tensorflow",
+            ) from error
+        n_rows = len(next(iter(inputs.values())))
+        return {
+            name: np.concatenate([output[name] for output in outputs])[:n_rows]
+            for name in outputs[0]
+        }
+
+    def _signature(self, name: str) -> Callable[..., Mapping[str, Any]]:
+        signatures = self._loaded.signatures
+        if name not in signatures:
+            raise EngineError(
+                f"The SavedModel has no signature {name!r}; it has {sorted(signatures)}. Its card "
+                "promises otherwise: export the module again.",
+                "tensorflow",
+            )
+        function: Callable[..., Mapping[str, Any]] = signatures[name]
+        return function
+
+    def _call(
+        self, function: Callable[..., Mapping[str, Any]], chunk: Arrays
+    ) -> dict[str, NDArray[Any]]:
+        constant, dtype = self._tensorflow.constant, self._tensorflow.float32
+        outputs = function(**{name: constant(rows, dtype) for name, rows in chunk.items()})
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def _split(inputs: Arrays, size: int) -> Iterator[dict[str, NDArray[Any]]]:
+    n_rows = len(next(iter(inputs.values())))
+    for start in range(0, n_rows, size):
+        # The last row fills up the last chunk: any valid row will do.
+        index = np.minimum(np.arange(start, start + size), n_rows - 1)
+        yield {name: np.asarray(rows)[index] for name, rows in inputs.items()}
+
+
+def _map_in_threads(call: Callable[[Any], Any], chunks: list[Any]) -> list[Any]:
+    if len(chunks) == 1:
+        return [call(chunks[0])]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(call, chunks))
+
+
+def _start_tensorflow() -> Any:
+    starter = _processes[0] if _processes else os.getpid()
+    if starter != os.getpid():
+        raise EngineError(
+            f"TensorFlow was started in process {starter} before this one was forked from it, "
+            "and would hang here. Run the parallel job in a fresh process (the galsim executable "
+            "does), or do not draw galaxies before it starts its workers.",
+            "tensorflow",
+        )
+    try:
+        with _quiet_stderr():
+            import tensorflow as tf  # here: it takes seconds
+    except ImportError as error:
+        raise EngineError(
+            f"TensorFlow cannot be imported: {error}. Install it with 'pip install tensorflow'.",
+            "tensorflow",
+        ) from error
+    _processes.append(os.getpid())
+    return tf
+
+
+def _load_saved_model(tensorflow: Any, folder: Path) -> Any:
+    try:
+        with _quiet_stderr():
+            return tensorflow.saved_model.load(str(folder))
+    except Exception as error:
+        raise CorruptedModuleError(
+            f"TensorFlow cannot load the SavedModel in {folder}: {error}. Fetch the module again.",
+            str(folder),
+        ) from error
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Send to the debug log what the C++ libraries write to file descriptor 2.
+
+    They announce missing GPUs and rounding there before any log level can be set.
+    """
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as capture:
+        os.dup2(capture.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            capture.seek(0)
+            for line in capture.read().decode(errors="replace").splitlines():
+                logger.debug("tensorflow: %s", line)

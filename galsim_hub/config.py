@@ -1,0 +1,134 @@
+"""GalSim's YAML types: the input ``generative_model``, the object ``GenerativeModelGalaxy``.
+
+::
+
+    modules: [galsim_hub]
+    input:
+      generative_model: { file_name: 'hub:cosmos' }
+    gal:
+      type: GenerativeModelGalaxy
+      flux_radius: { type: Random, min: 4, max: 16 }
+      mag_auto: 23.5
+      zphot: 0.7
+
+``generative_model`` may be a list of models; ``num`` then picks one. A galaxy's seed is one
+64-bit draw of its object's rng, unless ``seed`` or ``obj_id`` is given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import galsim
+from galsim.config import (
+    GetAllParams,
+    GetInputObj,
+    GetRNG,
+    InputLoader,
+    ParseValue,
+    RegisterInputType,
+    RegisterObjectType,
+)
+
+from .errors import ConditionError, suggest
+from .model import GenerativeGalaxyModel
+from .profile import GenerativeGalaxy
+from .spec import InputSpec
+
+__all__ = ["build_galaxy", "register"]
+
+_INPUT_TYPE = "generative_model"
+_OBJECT_TYPE = "GenerativeModelGalaxy"
+_UNPARSABLE = (galsim.GalSimConfigError, ValueError, TypeError)
+
+
+def register() -> None:
+    """Teach GalSim's configuration files the input and the object type."""
+    # No proxy: a model is an address and a card, and must run in the worker that draws.
+    # So a worker's rng advances exactly as that of a single process.
+    RegisterInputType(_INPUT_TYPE, InputLoader(GenerativeGalaxyModel, use_proxy=False))
+    RegisterObjectType(_OBJECT_TYPE, build_galaxy, input_type=_INPUT_TYPE)
+
+
+def build_galaxy(
+    config: dict[str, Any],
+    base: dict[str, Any],
+    ignore: list[str],
+    gsparams: dict[str, Any],
+    logger: Any,
+) -> tuple[GenerativeGalaxy, bool]:
+    """Build a galaxy from its entry in a configuration.
+
+    Parameters
+    ----------
+    config, base, ignore, gsparams, logger
+        As GalSim gives them to the builder of an object type.
+
+    Returns
+    -------
+    galaxy : GenerativeGalaxy
+    is_safe : bool
+        Whether GalSim may use it for the next object too.
+
+    Raises
+    ------
+    ConditionError
+        If a condition is missing or unusable.
+    """
+    model = GetInputObj(_INPUT_TYPE, config, base, _OBJECT_TYPE)
+    params, is_safe = _parse_params(config, base, ignore, model)
+    if "seed" not in params and "obj_id" not in params:
+        params["rng"] = GetRNG(config, base, logger, _OBJECT_TYPE)
+        is_safe = False
+    galaxy = GenerativeGalaxy(
+        model, gsparams=galsim.GSParams(**gsparams) if gsparams else None, **params
+    )
+    logger.debug("obj %d: %s = %s", base.get("obj_num", 0), _OBJECT_TYPE, galaxy)
+    return galaxy, is_safe
+
+
+def _parse_params(
+    config: dict[str, Any], base: dict[str, Any], ignore: list[str], model: GenerativeGalaxyModel
+) -> tuple[dict[str, Any], bool]:
+    """Parse the conditions in the model's order, then all else in alphabetical order."""
+    parsed: dict[str, tuple[float | str, bool]] = {
+        condition.name: _parse_condition(config, base, condition, model.spec.label)
+        for condition in model.spec.inputs
+    }
+    if "obj_id" in config:
+        parsed["obj_id"] = _parse_id(config, base)
+    # GalSim remembers the fields of the first model, and another `num` may have others.
+    config.pop("_get", None)
+    options = {k: v for k, v in GenerativeGalaxy._opt_params.items() if k != "obj_id"}
+    params, is_safe = GetAllParams(config, base, opt=options, ignore=[*ignore, "num", *parsed])
+    params.update({name: value for name, (value, _) in parsed.items()})
+    return params, is_safe and all(safe for _, safe in parsed.values())
+
+
+def _parse_condition(
+    config: dict[str, Any], base: dict[str, Any], condition: InputSpec, module: str
+) -> tuple[float, bool]:
+    name = condition.name
+    if name not in config:
+        raise ConditionError(
+            f"Field {name!r} is missing in the {_OBJECT_TYPE} of module {module}."
+            f"{suggest(name, config)} Add it (trained range {condition.range_text}).",
+            name,
+        )
+    try:
+        return ParseValue(config, name, base, float)
+    except _UNPARSABLE as error:
+        raise ConditionError(
+            f"Field {name!r} of the {_OBJECT_TYPE} of module {module} gives no number: {error}. "
+            f"Give it a number or a value type (trained range {condition.range_text}).",
+            name,
+            config[name],
+        ) from error
+
+
+def _parse_id(config: dict[str, Any], base: dict[str, Any]) -> tuple[float | str, bool]:
+    """Parse an id as an integer if it reads as one, else as text."""
+    try:
+        return ParseValue(config, "obj_id", base, int)
+    except _UNPARSABLE:
+        return ParseValue(config, "obj_id", base, str)

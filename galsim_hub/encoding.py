@@ -1,0 +1,200 @@
+"""Between GalSim's images and the arrays of a module's encoder.
+
+`image_stamps`, `psf_stamps` and `variances` prepare what ``encode`` takes; `Posterior` is
+what it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import galsim
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import ImageError
+from .latents import check_rng, draw_seed, standard_normals
+from .spec import ModuleSpec
+
+__all__ = ["Posterior", "image_stamps", "psf_stamps", "variances"]
+
+# Catalogues round the pixel scale: 1e-3 of it moves a stamp's edge by 0.06 pixel.
+_SCALE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Hold the Gaussian that a module believes an image's latent code to follow.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of float32, shape (latent_size,) or (n, latent_size)
+        Its mean and standard deviation: one row an image, none for a single image.
+    """
+
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    def sample(self, n: int, rng: galsim.BaseDeviate | None = None) -> NDArray[np.float32]:
+        """Draw latent codes.
+
+        Parameters
+        ----------
+        n : int
+            Draws an image.
+        rng : galsim.BaseDeviate, optional
+            One 64-bit seed is drawn from it a draw and image.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, *mean.shape)
+
+        Raises
+        ------
+        RandomDeviateError
+            If `rng` is no GalSim deviate.
+        """
+        rng = check_rng(rng)
+        rows = int(np.prod(self.mean.shape[:-1]))
+        seeds = [draw_seed(rng) for _ in range(n * rows)]
+        normals = standard_normals(seeds, self.mean.shape[-1])
+        return self.mean + self.scale * normals.reshape(n, *self.mean.shape)
+
+
+def image_stamps(images: Sequence[galsim.Image], spec: ModuleSpec) -> NDArray[np.float32]:
+    """Cut or zero-pad images to a module's stamp, about their true centres.
+
+    An image whose side differs from the stamp's by an odd number has its centre half a
+    pixel below the stamp's: no pixel is interpolated.
+
+    Parameters
+    ----------
+    images : sequence of galsim.Image
+    spec : ModuleSpec
+        The module's card.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, stamp_size, stamp_size)
+
+    Raises
+    ------
+    ImageError
+        If one is no image, is not finite, or has another pixel scale than the module.
+    """
+    return np.stack([_stamp(image, spec) for image in images])
+
+
+def psf_stamps(psfs: Sequence[galsim.GSObject], spec: ModuleSpec) -> NDArray[np.float32]:
+    """Draw effective PSFs (with the pixel's response) at a module's pixel size.
+
+    Parameters
+    ----------
+    psfs : sequence of galsim.GSObject
+        Drawn without a further pixel, and normalised to a sum of 1.
+    spec : ModuleSpec
+        The module's card.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, psf_size, psf_size)
+
+    Raises
+    ------
+    ImageError
+        If one is no GSObject.
+    """
+    return np.stack([_psf_stamp(psf, spec) for psf in psfs])
+
+
+def variances(noise_variance: ArrayLike, n: int) -> NDArray[np.float32]:
+    """Check noise variances, and repeat a single one.
+
+    Parameters
+    ----------
+    noise_variance : float or array of shape (n,)
+        Variance a pixel.
+    n : int
+        The number of images.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+
+    Raises
+    ------
+    ImageError
+        If they are not positive, or neither one nor n.
+    """
+    values = np.asarray(noise_variance, dtype=np.float32)
+    if values.shape not in ((), (n,)):
+        raise ImageError(
+            f"noise_variance must be one number or one for each of the {n} images, got shape "
+            f"{values.shape}.",
+            values.shape,
+        )
+    if not (np.isfinite(values) & (values > 0)).all():
+        raise ImageError(
+            f"noise_variance must be positive, got {values.min()}. Give the variance of the "
+            "image's noise a pixel.",
+            float(values.min()),
+        )
+    return np.broadcast_to(values, (n,))
+
+
+def _stamp(image: Any, spec: ModuleSpec) -> NDArray[np.float32]:
+    if not isinstance(image, galsim.Image):
+        raise ImageError(
+            f"encode wants a galsim.Image or a list of them, got {type(image).__name__}. Use "
+            f"galsim.Image(array, scale={spec.pixel_size}).",
+            type(image).__name__,
+        )
+    _check_scale(image, spec)
+    if not np.isfinite(image.array).all():
+        raise ImageError("The image holds NaN or infinite pixels. Set them to 0.", "not finite")
+    size = spec.stamp_size or 0
+    stamp = np.zeros((size, size), dtype=np.float32)
+    target_y, source_y = _overlap(size, image.array.shape[0])
+    target_x, source_x = _overlap(size, image.array.shape[1])
+    stamp[target_y, target_x] = image.array[source_y, source_x]
+    return stamp
+
+
+def _check_scale(image: galsim.Image, spec: ModuleSpec) -> None:
+    if image.wcs is None:
+        raise ImageError(
+            f"The image has no pixel scale; module {spec.label} works at {spec.pixel_size} arcsec. "
+            f"Set image.scale = {spec.pixel_size} if that is what it is.",
+            None,
+        )
+    local = image.wcs.local(image_pos=image.true_center)
+    for scale in (local.minLinearScale(), local.maxLinearScale()):
+        if abs(scale / spec.pixel_size - 1) > _SCALE_TOLERANCE:
+            raise ImageError(
+                f"The image's pixel scale is {scale:.6g} arcsec; module {spec.label} works at "
+                f"{spec.pixel_size} arcsec. Resample the image: "
+                f"galsim.InterpolatedImage(image).drawImage(scale={spec.pixel_size}, "
+                "method='no_pixel').",
+                scale,
+            )
+
+
+def _overlap(target: int, source: int) -> tuple[slice, slice]:
+    n = min(target, source)
+    start_target, start_source = (target - n) // 2, (source - n) // 2
+    return slice(start_target, start_target + n), slice(start_source, start_source + n)
+
+
+def _psf_stamp(psf: Any, spec: ModuleSpec) -> NDArray[np.float32]:
+    if not isinstance(psf, galsim.GSObject):
+        raise ImageError(
+            f"psf must be a galsim.GSObject, the effective PSF with the pixel's response, got "
+            f"{type(psf).__name__}. Use galsim.InterpolatedImage(image, scale=...).",
+            type(psf).__name__,
+        )
+    side = spec.psf_size
+    drawn = psf.drawImage(nx=side, ny=side, scale=spec.pixel_size, method="no_pixel", dtype=float)
+    stamp: NDArray[np.float32] = (drawn.array / drawn.array.sum()).astype(np.float32)
+    return stamp

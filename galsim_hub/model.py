@@ -1,0 +1,390 @@
+"""A generative model of galaxies: from a module's name and conditions to galaxies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import galsim
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .conditions import check_policy, limit_to_range, read_conditions
+from .encoding import Posterior, image_stamps, psf_stamps, variances
+from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
+from .network import GalaxyNetwork
+from .profile import GenerativeGalaxy, Interpolation
+from .recipe import Recipe, choose_seeds
+from .registry import locate
+from .spec import ModuleSpec, read_spec
+
+__all__ = ["GenerativeGalaxyModel"]
+
+
+class GenerativeGalaxyModel:
+    """Generate galaxies with a module of kind ``galaxy``.
+
+    Building one reads the module's card only. The network is checked and loaded in the
+    process that first needs it, so models may be pickled, and processes forked, freely.
+
+    Parameters
+    ----------
+    file_name : str or path
+        ``hub:NAME``, ``hub:NAME@VERSION``, or the path of a module's folder.
+    on_extrapolate : {'warn', 'error', 'clip', 'ignore'}
+        What to do about conditions outside the range the module was trained on. 'clip'
+        records the clipped values as the galaxy's conditions.
+
+    Raises
+    ------
+    UnknownModuleError
+        If there is no such module.
+    CardError
+        If its card is missing or cannot be used.
+    UnsupportedModuleError
+        If it is no galaxy module.
+    """
+
+    _req_params: ClassVar[dict[str, Any]] = {"file_name": str}
+    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str}
+    _single_params: ClassVar[list[dict[str, Any]]] = []
+    _takes_rng = False
+
+    def __init__(self, file_name: str | os.PathLike[str], on_extrapolate: str = "warn") -> None:
+        location = locate(file_name)
+        self._file_name = location.address
+        self._spec = read_spec(location.folder)
+        self._network = GalaxyNetwork(location.folder, self._spec)
+        self._on_extrapolate = check_policy(on_extrapolate)
+        if self._spec.kind != "galaxy":
+            raise UnsupportedModuleError(
+                f"Module {self._file_name} is of kind {self._spec.kind!r}, expected 'galaxy'. "
+                "Use galsim_hub.load, which picks the class by the kind.",
+                self._file_name,
+                "galaxy",
+            )
+
+    @property
+    def file_name(self) -> str:
+        """The module's address with its version pinned, or its absolute path."""
+        return self._file_name
+
+    @property
+    def on_extrapolate(self) -> str:
+        """What is done about conditions outside the trained range."""
+        return self._on_extrapolate
+
+    @property
+    def spec(self) -> ModuleSpec:
+        """What the module's card promises."""
+        return self._spec
+
+    @property
+    def name(self) -> str:
+        """The module's name."""
+        return self._spec.name
+
+    @property
+    def sha256(self) -> str:
+        """The module's identity: the hash of every file that decides its output."""
+        return self._spec.sha256
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The names of the conditions, in order."""
+        return self._spec.quantities
+
+    @property
+    def stamp_size(self) -> int:
+        """The side of a generated stamp [pixels]."""
+        assert self._spec.stamp_size is not None  # the schema requires it
+        return self._spec.stamp_size
+
+    @property
+    def pixel_size(self) -> float:
+        """The side of a pixel [arcsec]."""
+        assert self._spec.pixel_size is not None  # the schema requires it
+        return self._spec.pixel_size
+
+    def sample(
+        self,
+        catalog: Any,
+        rng: galsim.BaseDeviate | None = None,
+        *,
+        seeds: Iterable[int] | None = None,
+        obj_ids: Iterable[Hashable] | None = None,
+        x_interpolant: Any = None,
+        k_interpolant: Any = None,
+        pad_factor: float | None = None,
+        gsparams: galsim.GSParams | None = None,
+    ) -> list[GenerativeGalaxy]:
+        """Generate one galaxy a row of a catalogue.
+
+        The pixels are made here, in bulk (64 kB a galaxy of 128x128 pixels): for catalogues
+        that do not fit into memory, sample them in parts.
+
+        Parameters
+        ----------
+        catalog : astropy Table, structured array or mapping
+            Columns named as `quantities`; scalars count for every row, units are converted.
+        rng : galsim.BaseDeviate, optional
+            One 64-bit seed is drawn from it a galaxy, in order; a fresh one by default.
+        seeds : iterable of int, optional
+            Instead of `rng`: each galaxy's seed.
+        obj_ids : iterable of int, str or tuple, optional
+            Instead of `rng`: each galaxy's id, hashed to its seed.
+        x_interpolant, k_interpolant, pad_factor, gsparams
+            See `GenerativeGalaxy`.
+
+        Returns
+        -------
+        list of GenerativeGalaxy
+            Empty for an empty catalogue.
+
+        Raises
+        ------
+        ConditionError
+            If a condition is missing or unusable.
+        RandomDeviateError
+            If `rng` is no GalSim deviate.
+        SeedError
+            If the seeds or ids are unusable or not one a row.
+        """
+        conditions = self.read_conditions(catalog)
+        chosen = choose_seeds(len(conditions), rng, seeds, obj_ids)
+        interpolation = Interpolation(x_interpolant, k_interpolant, pad_factor).converted()
+        return [
+            GenerativeGalaxy.from_stamp(
+                self, Recipe(tuple(row), seed), image, interpolation, gsparams
+            )
+            for row, seed, image in zip(
+                conditions.tolist(), chosen, self.generate(conditions, chosen), strict=True
+            )
+        ]
+
+    def sample_images(
+        self,
+        catalog: Any,
+        rng: galsim.BaseDeviate | None = None,
+        *,
+        seeds: Iterable[int] | None = None,
+        obj_ids: Iterable[Hashable] | None = None,
+    ) -> NDArray[np.float32]:
+        """Generate one stamp a row of a catalogue.
+
+        Parameters
+        ----------
+        catalog, rng, seeds, obj_ids
+            As in `sample`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, stamp_size, stamp_size)
+            Noiseless and PSF-free, flux per pixel, centred on the stamp's true centre.
+        """
+        conditions = self.read_conditions(catalog)
+        return self.generate(conditions, choose_seeds(len(conditions), rng, seeds, obj_ids))
+
+    def encode(
+        self,
+        image: galsim.Image | Sequence[galsim.Image],
+        psf: galsim.GSObject | Sequence[galsim.GSObject],
+        noise_variance: ArrayLike,
+    ) -> Posterior:
+        """Infer the latent code of an observed galaxy, or of each of a list.
+
+        Parameters
+        ----------
+        image : galsim.Image or list of them
+            At the module's pixel scale, the galaxy in its true centre; cut or zero-padded
+            to the stamp.
+        psf : galsim.GSObject or list of them
+            The effective PSF, with the pixel's response; one for all images or one each.
+        noise_variance : float or array_like of shape (n,)
+            The noise's variance a pixel.
+
+        Returns
+        -------
+        Posterior
+            With one row an image, or none for a single image.
+
+        Raises
+        ------
+        ImageError
+            If an image, PSF or variance cannot be used.
+        UnsupportedModuleError
+            If the module has no encoder.
+        """
+        self._network.require("encode")
+        images = [image] if isinstance(image, galsim.Image) else list(image)
+        psfs = [psf] * len(images) if isinstance(psf, galsim.GSObject) else list(psf)
+        mean, scale = self._network.encode(
+            image_stamps(images, self._spec),
+            psf_stamps(psfs, self._spec),
+            variances(noise_variance, len(images)),
+        )
+        is_single = isinstance(image, galsim.Image)
+        return Posterior(mean[0], scale[0]) if is_single else Posterior(mean, scale)
+
+    def decode(self, latents: ArrayLike) -> GenerativeGalaxy | list[GenerativeGalaxy]:
+        """Turn a latent code into its galaxy, or each row of codes into one.
+
+        Parameters
+        ----------
+        latents : array_like of float, shape (latent_size,) or (n, latent_size)
+
+        Returns
+        -------
+        GenerativeGalaxy or list of GenerativeGalaxy
+            A list if `latents` has two dimensions.
+
+        Raises
+        ------
+        LatentError
+            If the shape is wrong or a value is not finite.
+        UnsupportedModuleError
+            If the module has no decoder.
+        """
+        codes = self.read_latents(latents)
+        galaxies = [
+            GenerativeGalaxy.from_stamp(self, Recipe(latents=tuple(code)), image)
+            for code, image in zip(codes.tolist(), self.generate_from_latents(codes), strict=True)
+        ]
+        return galaxies[0] if np.ndim(latents) == 1 else galaxies
+
+    def log_prob(self, latents: ArrayLike, catalog: Any) -> NDArray[np.float32]:
+        """Tell how probable latent codes are under the conditions of a catalogue.
+
+        Parameters
+        ----------
+        latents : array_like of float, shape (latent_size,) or (n, latent_size)
+        catalog : astropy Table, structured array or mapping
+            One row a code.
+
+        Returns
+        -------
+        ndarray of float32, shape (n,)
+            The natural logarithm of the probability density.
+
+        Raises
+        ------
+        LatentError
+            If the codes have the wrong shape, or their number is not that of the rows.
+        """
+        codes = self.read_latents(latents)
+        conditions = self.read_conditions(catalog)
+        if len(conditions) != len(codes):
+            raise LatentError(
+                f"Got {len(codes)} latent codes and {len(conditions)} rows of conditions. Give "
+                "one row a code.",
+                codes.shape,
+            )
+        return self._network.log_prob(codes, conditions)
+
+    def read_conditions(self, catalog: Any) -> NDArray[np.float64]:
+        """Check a catalogue's conditions, and treat those outside the trained range.
+
+        Parameters
+        ----------
+        catalog : astropy Table, structured array or mapping
+
+        Returns
+        -------
+        ndarray of float64, shape (n, len(quantities))
+        """
+        conditions = read_conditions(catalog, self._spec)
+        return limit_to_range(conditions, self._spec, self._on_extrapolate)
+
+    def read_latents(self, latents: ArrayLike) -> NDArray[np.float32]:
+        """Check latent codes.
+
+        Parameters
+        ----------
+        latents : array_like of float, shape (latent_size,) or (n, latent_size)
+
+        Returns
+        -------
+        ndarray of float32, shape (n, latent_size)
+
+        Raises
+        ------
+        LatentError
+            If the shape is wrong or a value is not finite.
+        UnsupportedModuleError
+            If the module has no decoder.
+        """
+        self._network.require("decode")
+        given = np.asarray(latents, dtype=np.float32)
+        size = self._spec.latent_size
+        if given.ndim not in (1, 2) or given.shape[-1] != size or not np.isfinite(given).all():
+            raise LatentError(
+                f"latents must be finite, of shape ({size},) or (n, {size}), got shape "
+                f"{given.shape}. Use codes of the same module, as from encode.",
+                given.shape,
+            )
+        return np.atleast_2d(given)
+
+    def generate(
+        self, conditions: NDArray[np.float64], seeds: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Make the stamps of checked conditions and seeds.
+
+        Parameters
+        ----------
+        conditions : ndarray of float64, shape (n, len(quantities))
+            As `read_conditions` gives them.
+        seeds : sequence of int, length n
+
+        Returns
+        -------
+        ndarray of float32, shape (n, stamp_size, stamp_size)
+        """
+        return self._network.generate(conditions, seeds)
+
+    def generate_from_latents(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make the stamps of checked latent codes.
+
+        Parameters
+        ----------
+        latents : ndarray of float32, shape (n, latent_size)
+            As `read_latents` gives them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, stamp_size, stamp_size)
+        """
+        return self._network.decode(latents)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, GenerativeGalaxyModel)
+            and self.sha256 == other.sha256
+            and self._on_extrapolate == other._on_extrapolate
+        )
+
+    def __hash__(self) -> int:
+        return hash(("galsim.hub.GenerativeGalaxyModel", self.sha256, self._on_extrapolate))
+
+    def __repr__(self) -> str:
+        policy = "" if self._on_extrapolate == "warn" else f", {self._on_extrapolate!r}"
+        return f"galsim.hub.GenerativeGalaxyModel({self._file_name!r}{policy})"
+
+    def __str__(self) -> str:
+        return f"galsim.hub.GenerativeGalaxyModel({self._spec.label})"
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str, str]]:
+        return _restore, (self._file_name, self._on_extrapolate, self.sha256)
+
+
+def _restore(file_name: str, on_extrapolate: str, sha256: str) -> GenerativeGalaxyModel:
+    model = GenerativeGalaxyModel(file_name, on_extrapolate)
+    if model.sha256 != sha256:
+        raise CorruptedModuleError(
+            f"Module {file_name} is not the one that was pickled: its identity is {model.sha256}, "
+            f"it was {sha256}. Install the module that made the galaxies.",
+            file_name,
+            sha256,
+            model.sha256,
+        )
+    return model

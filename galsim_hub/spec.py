@@ -1,0 +1,280 @@
+"""What a module promises: its card, read, checked and frozen.
+
+A module is a folder; its ``card.md`` starts with YAML front matter that names the
+module's kind, inputs (units, trained ranges), stamp, pixel size and the sha256 of every
+file that decides its output. Reach for `read_spec` to learn what a module is without
+starting an inference engine.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import importlib.resources
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import CardError, CorruptedModuleError
+
+__all__ = ["CARD_NAME", "SPEC_VERSION", "InputSpec", "ModuleSpec", "read_spec"]
+
+CARD_NAME = "card.md"
+SPEC_VERSION = 1
+_FRONT_MATTER = re.compile(r"---\n(?P<yaml>.*?\n)---\s*(\n|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """Describe one condition of a module.
+
+    Attributes
+    ----------
+    name, unit, description : str
+        The condition; an empty unit means dimensionless.
+    minimum, maximum : float
+        The range it was trained on [unit].
+    """
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    description: str = ""
+
+    @property
+    def range_text(self) -> str:
+        """Spell the trained range with its unit, for messages."""
+        return f"{self.minimum:g} to {self.maximum:g} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class ModuleSpec:
+    """Hold what a module's card promises.
+
+    Attributes
+    ----------
+    name, kind, summary, licence, created : str
+        Who the module is; `kind` decides which class can use it.
+    version : int
+        The module's version; a released version never changes.
+    inputs : tuple of InputSpec
+        The conditions, in the order in which they identify a galaxy.
+    random_name : str or None
+        The input that takes standard normals, None for a deterministic module.
+    random_size : int
+        How many normals one galaxy takes.
+    latent_size : int or None
+        The length of a latent code, None without ``encode`` and ``decode``.
+    stamp_size, psf_size : int or None
+        Sides of the square images and PSFs [pixels].
+    pixel_size : float or None
+        Side of a pixel [arcsec].
+    signatures : tuple of str
+        What the module can be asked to compute.
+    files : mapping of str to str
+        The sha256 of every file that decides the module's output.
+    flux, golden, training, fidelity : mapping
+        The card's free-form parts.
+    """
+
+    name: str
+    version: int
+    kind: str
+    summary: str
+    licence: str
+    created: str
+    authors: tuple[str, ...]
+    inputs: tuple[InputSpec, ...]
+    random_name: str | None
+    random_size: int
+    signatures: tuple[str, ...]
+    files: Mapping[str, str]
+    latent_size: int | None = None
+    stamp_size: int | None = None
+    pixel_size: float | None = None
+    psf_size: int | None = None
+    cite: tuple[str, ...] = ()
+    flux: Mapping[str, Any] = field(default_factory=dict)
+    golden: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    fidelity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name the module and its version, ``cosmos@1``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Name the conditions, in order."""
+        return tuple(condition.name for condition in self.inputs)
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Identify the module by the content of its files.
+
+        The sha256 of the canonical JSON (sorted keys, no spaces) of `files`.
+        """
+        canonical = json.dumps(dict(self.files), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def verify(self, folder: Path) -> None:
+        """Check that a folder holds exactly the files that the card describes.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            The module's folder.
+
+        Raises
+        ------
+        CorruptedModuleError
+            If a file is missing or its sha256 differs.
+        """
+        for name, expected in self.files.items():
+            _verify_file(folder / name, expected)
+
+
+def _verify_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise CorruptedModuleError(
+            f"Module file {path} is missing. Expected a file of sha256 {expected}. "
+            "Fetch the module again.",
+            str(path),
+            expected,
+        )
+    with path.open("rb") as stream:
+        got = hashlib.file_digest(stream, "sha256").hexdigest()
+    if got != expected:
+        raise CorruptedModuleError(
+            f"Module file {path} is truncated or changed: its sha256 is {got}, the card "
+            f"promises {expected}. Fetch the module again.",
+            str(path),
+            expected,
+            got,
+        )
+
+
+def read_spec(folder: Path) -> ModuleSpec:
+    """Read and check the card of the module in a folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The module's folder.
+
+    Returns
+    -------
+    ModuleSpec
+
+    Raises
+    ------
+    CardError
+        If the card is missing, is not valid, or is of a newer specification.
+    """
+    path = Path(folder) / CARD_NAME
+    if not path.is_file():
+        raise CardError(
+            f"Folder {folder} has no {CARD_NAME}, so it is not a hub module. Expected the card "
+            "beside saved_model.pb; give the folder of one version, such as "
+            "hub_modules/cosmos/1.",
+            str(path),
+        )
+    status = path.stat()
+    return _read_card(path, status.st_mtime_ns, status.st_size)
+
+
+# Unpickling a galaxy reads its module's card: the time stamp keeps that cheap and safe.
+@functools.lru_cache(maxsize=64)
+def _read_card(path: Path, mtime_ns: int, size: int) -> ModuleSpec:
+    card = _front_matter(path)
+    _check_spec_version(card, path)
+    _check_schema(card, path)
+    return _from_card(card)
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    match = _FRONT_MATTER.match(path.read_text(encoding="utf-8"))
+    if match is None:
+        raise CardError(
+            f"Card {path} has no YAML front matter. Expected it to start with a line '---', "
+            "then YAML, then another line '---'.",
+            str(path),
+        )
+    try:
+        card = yaml.safe_load(match["yaml"])
+    except yaml.YAMLError as error:
+        raise CardError(f"Card {path} is not valid YAML: {error}", str(path)) from error
+    if not isinstance(card, dict):
+        raise CardError(f"Card {path} is not a YAML mapping: got {card!r}.", str(path))
+    if isinstance(card.get("created"), dt.date):
+        card["created"] = card["created"].isoformat()
+    return card
+
+
+def _check_spec_version(card: Mapping[str, Any], path: Path) -> None:
+    version = card.get("spec_version")
+    if isinstance(version, int) and version > SPEC_VERSION:
+        raise CardError(
+            f"Card {path} is of specification {version}; this galsim_hub reads up to "
+            f"{SPEC_VERSION}. Update galsim_hub, or choose an older version of the module.",
+            str(path),
+            "spec_version",
+        )
+
+
+def _check_schema(card: Mapping[str, Any], path: Path) -> None:
+    import jsonschema  # here: 0.1 s that `import galsim_hub` must not take
+
+    errors = jsonschema.Draft202012Validator(_schema()).iter_errors(card)
+    error = jsonschema.exceptions.best_match(errors)
+    if error is not None:
+        place = ".".join(map(str, error.absolute_path)) or "(top level)"
+        raise CardError(
+            f"Card {path} is not valid at {place}: {error.message}. Correct the card; "
+            f"galsim_hub/schema/card-{SPEC_VERSION}.json lists what it must hold.",
+            str(path),
+            place,
+        )
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    schemas = importlib.resources.files(__package__) / "schema"
+    text = (schemas / f"card-{SPEC_VERSION}.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _from_card(card: Mapping[str, Any]) -> ModuleSpec:
+    random_input = card["random_input"] or {"name": None, "size": 0}
+    return ModuleSpec(
+        name=card["name"],
+        version=card["version"],
+        kind=card["kind"],
+        summary=card["summary"],
+        licence=card["licence"],
+        created=card["created"],
+        authors=tuple(card["authors"]),
+        cite=tuple(card.get("cite", ())),
+        inputs=tuple(InputSpec(**condition) for condition in card["inputs"]),
+        random_name=random_input["name"],
+        random_size=random_input["size"],
+        latent_size=card.get("latent_size"),
+        stamp_size=card.get("stamp_size"),
+        pixel_size=card.get("pixel_size"),
+        psf_size=card.get("psf_size"),
+        signatures=tuple(card["signatures"]),
+        files=card["files"],
+        flux=card.get("flux") or {},
+        golden=card.get("golden", {}),
+        training=card.get("training", {}),
+        fidelity=card.get("fidelity", {}),
+    )

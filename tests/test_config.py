@@ -1,0 +1,210 @@
+"""GalSim's YAML draws generated galaxies, the same ones for any number of processes."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import galsim
+import numpy as np
+import pytest
+import yaml
+
+import galsim_hub
+from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel
+from galsim_hub.errors import ConditionError, UnknownModuleError
+
+N_OBJECTS = 6
+
+
+@pytest.fixture
+def gal():
+    """Give the configuration of a galaxy with conditions from several value types."""
+    return {
+        "type": "GenerativeModelGalaxy",
+        "flux_radius": {"type": "Random", "min": 4, "max": 16},
+        "mag_auto": {"type": "Sequence", "first": 21, "step": 0.5},
+        "zphot": "$0.1 + 0.2 * obj_num",
+    }
+
+
+@pytest.fixture
+def base(module_folder, gal):
+    """Give a configuration of one small image."""
+    return {
+        "modules": ["galsim_hub"],
+        "input": {"generative_model": {"file_name": str(module_folder)}},
+        "gal": gal,
+        "psf": {"type": "Gaussian", "fwhm": 0.2},
+        "image": {
+            "type": "Tiled",
+            "nx_tiles": 3,
+            "ny_tiles": 2,
+            "stamp_size": 24,
+            "pixel_scale": 0.1,
+            "random_seed": 8675309,
+        },
+    }
+
+
+def _build(base, obj_num=0):
+    """Build one galaxy as GalSim does."""
+    config = copy.deepcopy(base)
+    galsim.config.ImportModules(config)
+    galsim.config.ProcessInput(config)
+    config.update(obj_num=obj_num, rng=galsim.BaseDeviate(5 + obj_num), index_key="obj_num")
+    return galsim.config.BuildGSObject(config, "gal")[0]
+
+
+def test_a_galaxy_is_built_from_conditions_of_any_value_type(base, model):
+    galaxy = _build(base, obj_num=2)
+    assert type(galaxy) is GenerativeGalaxy
+    assert galaxy.model == model
+    assert 4 <= galaxy.conditions["flux_radius"] <= 16
+    assert galaxy.conditions["mag_auto"] == 22
+    assert galaxy.conditions["zphot"] == pytest.approx(0.5)
+
+
+def test_the_seed_is_one_64_bit_draw_of_the_objects_rng(base, gal):
+    gal.update(flux_radius=8, mag_auto=23, zphot=1)
+    twin = galsim.BaseDeviate(5)
+    assert _build(base).seed == twin.raw() * 2**32 + twin.raw()
+
+
+def test_conditions_may_come_from_a_catalogue(base, gal, tmp_path):
+    (tmp_path / "catalog.txt").write_text("7.0 22.5 0.4 gal-a\n9.0 24.5 1.4 gal-b\n")
+    base["input"]["catalog"] = {"dir": str(tmp_path), "file_name": "catalog.txt"}
+    for col, name in enumerate(["flux_radius", "mag_auto", "zphot", "obj_id"]):
+        gal[name] = {"type": "Catalog", "col": col}
+    galaxy = _build(base, obj_num=1)
+    assert galaxy.conditions == {"flux_radius": 9.0, "mag_auto": 24.5, "zphot": 1.4}
+    assert galaxy.seed == galsim_hub.latents.seed_from_id("gal-b")
+
+
+def test_a_given_seed_is_used(base, gal):
+    gal["seed"] = {"type": "Sequence", "first": 70}
+    assert _build(base, obj_num=3).seed == 73
+
+
+@pytest.mark.parametrize("obj_id", [17, "gal-17"])
+def test_a_given_id_is_hashed_to_the_seed(base, gal, obj_id):
+    gal["obj_id"] = obj_id
+    assert _build(base).seed == galsim_hub.latents.seed_from_id(obj_id)
+
+
+def test_flux_and_gsparams_and_interpolants_are_honoured(base, gal):
+    gal.update(flux=123.0, gsparams={"folding_threshold": 1e-3}, x_interpolant="lanczos5")
+    galaxy = _build(base)
+    assert type(galaxy) is GenerativeGalaxy
+    assert galaxy.flux == 123.0
+    assert galaxy.gsparams.folding_threshold == 1e-3
+    assert "Lanczos(5" in repr(galaxy)
+
+
+def test_every_usual_transformation_applies(base, gal):
+    plain = _build(base)
+    gal.update(
+        dilate=1.1,
+        ellip={"type": "G1G2", "g1": 0.1, "g2": 0},
+        rotate="30 deg",
+        scale_flux=2,
+        magnify=1.2,
+        shear={"type": "G1G2", "g1": 0, "g2": 0.05},
+        lens={"shear": {"type": "G1G2", "g1": 0.01, "g2": 0}, "mu": 1.1},
+        shift={"type": "XY", "x": 0.1, "y": 0.2},
+    )
+    changed = _build(base)
+    assert isinstance(changed, galsim.Transformation)
+    assert changed.original == plain
+
+
+def test_num_picks_one_of_several_models(base, gal, module_folder):
+    base["input"]["generative_model"] = [
+        {"file_name": str(module_folder)},
+        {"file_name": str(module_folder), "on_extrapolate": "clip"},
+    ]
+    gal.update(num=1, flux_radius=99)
+    assert _build(base).conditions["flux_radius"] == 35
+    assert _build(base).model == GenerativeGalaxyModel(module_folder, "clip")
+
+
+def test_a_missing_condition_names_the_field(base, gal):
+    gal["magauto"] = gal.pop("mag_auto")
+    with pytest.raises(ConditionError, match="'mag_auto' is missing.*Did you mean 'magauto'"):
+        _build(base)
+
+
+def test_an_unusable_condition_names_the_field(base, gal):
+    gal["zphot"] = -1
+    with pytest.raises(ConditionError, match="'zphot' is negative"):
+        _build(base)
+
+
+def test_a_string_condition_names_the_field(base, gal):
+    gal["zphot"] = "high"
+    with pytest.raises(ConditionError, match="Field 'zphot'.*gives no number"):
+        _build(base)
+
+
+def test_an_unknown_field_is_refused(base, gal):
+    gal["half_light_radius"] = 1
+    with pytest.raises(galsim.GalSimConfigError, match="half_light_radius"):
+        _build(base)
+
+
+def test_an_unknown_module_is_reported_when_the_input_is_read(base):
+    base["input"]["generative_model"]["file_name"] = "hub:no_such_module"
+    with pytest.raises(UnknownModuleError, match="hub:no_such_module"):
+        _build(base)
+
+
+def test_an_object_without_an_input_says_what_is_missing(base):
+    del base["input"]["generative_model"]
+    with pytest.raises(galsim.GalSimConfigError, match="No input generative_model"):
+        _build(base)
+
+
+def test_a_galaxy_does_not_depend_on_its_neighbours(base):
+    whole = galsim.config.BuildImage(copy.deepcopy(base))
+    base["gal"]["skip"] = "$obj_num != 4"
+    alone = galsim.config.BuildImage(base)
+    stamp = galsim.BoundsI(25, 48, 25, 48)  # the fifth tile
+    assert alone[stamp] == whole[stamp]
+    assert alone.array.sum() > 0
+
+
+def _write(base, path, **changes):
+    """Write a configuration of two files of images, with some sections extended."""
+    config = copy.deepcopy(base)
+    config["output"] = {
+        "nfiles": 2,
+        "dir": str(path.parent),
+        "file_name": {
+            "type": "FormattedStr",
+            "format": f"{path.stem}_%d.fits",
+            "items": ["@file_num"],
+        },
+    }
+    for section, entries in changes.items():
+        config[section].update(entries)
+    path.write_text(yaml.safe_dump(config))
+    return config
+
+
+def _pixels(path):
+    return [galsim.fits.read(str(path.parent / f"{path.stem}_{i}.fits")).array for i in range(2)]
+
+
+@pytest.mark.parametrize("section", ["image", "output"])
+def test_the_galsim_executable_draws_the_same_bits_with_two_processes(base, tmp_path, section):
+    single, double = tmp_path / "single.yaml", tmp_path / "double.yaml"
+    galsim.config.Process(_write(base, single))
+    _write(base, double, **{section: {"nproc": 2}})
+    executable = Path(sys.executable).with_name("galsim")
+    subprocess.run([executable, "-v", "1", double], check=True, timeout=120)
+    for one, two in zip(_pixels(single), _pixels(double), strict=True):
+        assert one.tobytes() == two.tobytes()
+        assert np.isfinite(one).all()
+        assert one.sum() > N_OBJECTS

@@ -1,0 +1,72 @@
+"""Errors carry their values, say what to do, and travel between processes."""
+
+from __future__ import annotations
+
+import pickle
+
+import galsim
+import pytest
+
+from galsim_hub import errors
+
+EXAMPLES = [
+    errors.GalSimHubError("what and what to do"),
+    errors.UnknownModuleError("no such module", "hub:cosmso", ["hub:cosmos"]),
+    errors.CardError("bad card", "/modules/card.md", "version"),
+    errors.CorruptedModuleError("bad hash", "/modules/saved_model.pb", "aa", "bb"),
+    errors.UnsupportedModuleError("wrong kind", "hub:kappa", "galaxy"),
+    errors.EngineError("cannot start", "tensorflow"),
+    errors.ConditionError("negative", "flux_radius", -1.0, 3),
+    errors.SeedError("negative seed", -1),
+    errors.RandomDeviateError("not GalSim's", "numpy.random.Generator"),
+    errors.ImageError("wrong scale", 0.2),
+    errors.LatentError("wrong shape", (3,)),
+]
+STANDARD_CLASSES = [
+    (errors.UnknownModuleError, LookupError),
+    (errors.CardError, ValueError),
+    (errors.UnsupportedModuleError, NotImplementedError),
+    (errors.ConditionError, ValueError),
+    (errors.SeedError, ValueError),
+    (errors.RandomDeviateError, TypeError),
+    (errors.ImageError, ValueError),
+    (errors.LatentError, ValueError),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_survives_a_pickle_with_its_values(error):
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+    assert copy == error
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_is_one_of_ours_and_of_galsims(error):
+    assert isinstance(error, errors.GalSimHubError)
+    assert isinstance(error, galsim.GalSimError)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_the_repr_of_an_error_makes_it_again(error):
+    assert eval(repr(error)) == error
+
+
+@pytest.mark.parametrize(("ours", "standard"), STANDARD_CLASSES)
+def test_an_error_is_caught_as_the_standard_class_that_users_expect(ours, standard):
+    assert issubclass(ours, standard)
+
+
+def test_every_error_class_is_among_the_examples():
+    public = {getattr(errors, name) for name in errors.__all__}
+    assert public - {type(error) for error in EXAMPLES} == {errors.ExtrapolationWarning}
+
+
+def test_the_warning_is_one_of_galsims():
+    assert issubclass(errors.ExtrapolationWarning, galsim.GalSimWarning)
+
+
+def test_nothing_is_suggested_for_a_name_unlike_all_others():
+    assert errors.suggest("xyz", ["cosmos"]) == ""

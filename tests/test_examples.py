@@ -1,0 +1,65 @@
+"""The examples run as they are, but for the module: here it is the analytic one."""
+
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+GALSIM = Path(sys.executable).with_name("galsim")
+MOST_LINES = 80
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch, module_folder):
+    """Stand in an empty folder with the examples, where hub:cosmos is the analytic module."""
+    copy = shutil.copytree(EXAMPLES, tmp_path / "examples")
+    for path in copy.glob("0*.py"):
+        path.write_text(path.read_text().replace("hub:cosmos", str(module_folder)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_yaml(name, module_folder, **changes):
+    """Run a configuration as a user would: in a process of its own, which can start workers."""
+    changes["input.generative_model.file_name"] = module_folder
+    command = [GALSIM, f"examples/{name}", *(f"{key}={value}" for key, value in changes.items())]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
+def test_example_is_short(path):
+    assert len(path.read_text().splitlines()) < MOST_LINES
+
+
+def test_demo_writes_galaxies_then_their_truth_and_a_picture(workdir, module_folder):
+    run_yaml("demo.yaml", module_folder, **{"output.nimages": 3, "output.truth.hdu": 3})
+    with fits.open("output/demo.fits") as extensions:
+        assert [extension.is_image for extension in extensions] == [True, True, True, False]
+        assert extensions[0].data.shape == (128, 128)
+        assert extensions[-1].columns.names == ["flux_radius", "mag_auto", "zphot"]
+    draw = runpy.run_path("examples/contact_sheet.py")["main"]
+    draw(Path("output/demo.fits"), Path("output/demo.png"))
+    assert Path("output/demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
+    run_yaml("02_catalogue.yaml", module_folder)
+    two = fits.getdata("output/catalogue.fits")
+    run_yaml("02_catalogue.yaml", module_folder, **{"image.nproc": 1})
+    np.testing.assert_array_equal(fits.getdata("output/catalogue.fits"), two)
+
+
+@pytest.mark.parametrize(
+    ("script", "output"),
+    [("01_python.py", "python.fits"), ("03_same_galaxy.py", "same_galaxy.png")],
+)
+def test_script_runs(workdir, script, output):
+    runpy.run_path(f"examples/{script}")
+    assert (workdir / "output" / output).stat().st_size > 0

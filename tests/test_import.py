@@ -1,0 +1,51 @@
+"""Importing galsim_hub is cheap and makes `galsim.hub`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import galsim_hub
+
+FORBIDDEN = ("tensorflow", "keras", "requests", "matplotlib", "jsonschema")
+
+
+def _run(code):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "names", [["load", "errors"], ["GenerativeGalaxyModel", "GenerativeGalaxy"]]
+)
+def test_the_import_loads_nothing_heavy(names):
+    code = (
+        f"import sys; from galsim_hub import {', '.join(names)};"
+        f"print([name for name in {FORBIDDEN} if name in sys.modules])"
+    )
+    assert _run(code).strip() == "[]"
+
+
+def test_a_model_is_built_and_pickled_without_an_engine(module_folder):
+    code = (
+        "import pickle, sys, galsim_hub;"
+        f"model = galsim_hub.GenerativeGalaxyModel({str(module_folder)!r});"
+        "gal = galsim_hub.GenerativeGalaxy(model, flux_radius=8, mag_auto=23, zphot=1, seed=1);"
+        "pickle.loads(pickle.dumps(gal)); repr(gal); hash(gal);"
+        "print('tensorflow' in sys.modules)"
+    )
+    assert _run(code).strip() == "False"
+
+
+def test_the_package_is_known_as_galsim_hub():
+    import galsim.hub
+
+    assert galsim.hub is galsim_hub
+    assert sys.modules["galsim.hub"] is galsim_hub
+
+
+def test_every_public_name_is_there():
+    assert all(hasattr(galsim_hub, name) for name in galsim_hub.__all__)

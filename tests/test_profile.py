@@ -1,0 +1,242 @@
+"""A generated galaxy is a GalSim profile in everything."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import galsim
+import numpy as np
+import pytest
+
+from galsim_hub import GenerativeGalaxy
+from galsim_hub.errors import ConditionError, LatentError, RandomDeviateError, SeedError
+
+FINER = galsim.GSParams(folding_threshold=1e-3, maxk_threshold=5e-4)
+PSF = galsim.Kolmogorov(fwhm=0.7)
+NUMBERS = (
+    "flux",
+    "stepk",
+    "maxk",
+    "centroid",
+    "positive_flux",
+    "negative_flux",
+    "max_sb",
+    "nyquist_scale",
+    "has_hard_edges",
+    "is_axisymmetric",
+    "is_analytic_x",
+    "is_analytic_k",
+)
+CHANGES = {
+    "flux": lambda p: p.withFlux(7.0),
+    "shear": lambda p: p.shear(g1=0.2, g2=-0.1),
+    "dilate, rotate, shift": lambda p: p.dilate(1.5).rotate(20 * galsim.degrees).shift(0.1, -0.2),
+    "lens, magnify, scale": lambda p: p.lens(0.02, 0.03, 1.1).magnify(1.2) * 3,
+    "convolve": lambda p: galsim.Convolve(p, PSF),
+    "convolve more finely": lambda p: galsim.Convolve(p, PSF, gsparams=FINER),
+    "convolve in real space": lambda p: galsim.Convolve(p, galsim.Pixel(0.2), real_space=True),
+    "add": lambda p: 0.5 * p + PSF,
+    "autoconvolve": galsim.AutoConvolve,
+}
+
+
+@pytest.fixture
+def galaxy(model, conditions):
+    """Give a galaxy."""
+    return GenerativeGalaxy(model, seed=1234, **conditions)
+
+
+@pytest.fixture
+def reference(model, galaxy):
+    """Give the same galaxy as GalSim's own interpolated image."""
+    return galsim.InterpolatedImage(galsim.Image(galaxy.stamp.astype(float), scale=0.03))
+
+
+def _varieties(model, conditions):
+    codes = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    return [
+        GenerativeGalaxy(model, seed=1234, **conditions),
+        GenerativeGalaxy(model, seed=1235, **conditions),
+        GenerativeGalaxy(model, obj_id="1234", **conditions),
+        GenerativeGalaxy(model, obj_id=1234, **conditions),
+        GenerativeGalaxy(model, seed=1234, **{**conditions, "zphot": 0.71}),
+        GenerativeGalaxy(model, seed=1234, flux=17.5, **conditions),
+        GenerativeGalaxy(model, seed=1234, gsparams=FINER, **conditions),
+        GenerativeGalaxy(model, seed=1234, x_interpolant="lanczos5", **conditions),
+        GenerativeGalaxy(model, seed=1234, k_interpolant="linear", **conditions),
+        GenerativeGalaxy(model, seed=1234, pad_factor=2, **conditions),
+        GenerativeGalaxy(model, latents=codes),
+        GenerativeGalaxy(model, latents=codes, flux=3.0),
+        GenerativeGalaxy(model, latents=-codes),
+    ]
+
+
+def test_every_variety_pickles_copies_and_evaluates_from_its_repr(model, conditions):
+    for galaxy in _varieties(model, conditions):
+        galsim.utilities.check_pickle(galaxy)
+        galsim.utilities.check_pickle(
+            galaxy, lambda g: g.drawImage(nx=32, ny=32, method="no_pixel")
+        )
+
+
+def test_every_variety_differs_from_the_others(model, conditions):
+    galsim.utilities.check_all_diff(_varieties(model, conditions))
+
+
+def test_derived_profiles_pickle_too(galaxy):
+    for derived in (galaxy.shear(g1=0.1), galaxy * 2, galsim.Convolve(galaxy), galaxy + PSF):
+        galsim.utilities.check_pickle(derived)
+
+
+def test_pixels_are_not_pickled(galaxy):
+    fresh = len(pickle.dumps(galaxy))
+    _ = galaxy.stamp, galaxy.flux
+    assert len(pickle.dumps(galaxy)) == fresh < 2000
+
+
+def test_the_flux_is_the_sum_of_the_pixels(galaxy):
+    np.testing.assert_allclose(galaxy.flux, galaxy.stamp.sum(dtype=float), rtol=1e-12)
+
+
+def test_a_given_flux_is_exact(model, conditions):
+    galaxy = GenerativeGalaxy(model, seed=1234, flux=1000.0, **conditions)
+    assert galaxy.flux == 1000.0
+    np.testing.assert_allclose(galaxy.kValue(0, 0), 1000.0, rtol=1e-12)
+
+
+def test_the_transform_at_the_origin_is_the_flux(galaxy):
+    np.testing.assert_allclose(galaxy.kValue(0, 0), galaxy.flux, rtol=1e-12)
+
+
+def test_every_number_is_the_interpolated_images(galaxy, reference):
+    for name in NUMBERS:
+        assert getattr(galaxy, name) == getattr(reference, name), name
+    assert galaxy.xValue(0.1, 0.2) == reference.xValue(0.1, 0.2)
+    assert galaxy.kValue(1.1, 2.2) == reference.kValue(1.1, 2.2)
+    assert galaxy.calculateHLR() == reference.calculateHLR()
+    assert galaxy.calculateFWHM() == reference.calculateFWHM()
+    assert galaxy.calculateMomentRadius() == reference.calculateMomentRadius()
+
+
+def test_positive_less_negative_flux_is_the_flux(galaxy):
+    np.testing.assert_allclose(galaxy.positive_flux - galaxy.negative_flux, galaxy.flux, rtol=1e-9)
+
+
+def test_the_galaxy_is_centred_with_the_size_it_was_asked_for(galaxy):
+    # The test module draws point-symmetric galaxies, of a size that scatters by 10%.
+    np.testing.assert_allclose([galaxy.centroid.x, galaxy.centroid.y], 0, atol=1e-7)
+    assert galaxy.calculateHLR() == pytest.approx(8 * 0.03, rel=0.4)
+
+
+@pytest.mark.parametrize("method", ["auto", "fft", "real_space", "phot", "no_pixel", "sb"])
+def test_every_way_of_drawing_gives_what_an_interpolated_image_gives(galaxy, reference, method):
+    arguments = {"nx": 48, "ny": 48, "scale": 0.06, "method": method}
+    if method == "phot":
+        arguments |= {"n_photons": 1000}
+        images = [p.drawImage(rng=galsim.BaseDeviate(5), **arguments) for p in (galaxy, reference)]
+    else:
+        images = [p.drawImage(**arguments) for p in (galaxy, reference)]
+    assert images[0] == images[1]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_galaxy_is_a_changed_interpolated_image(galaxy, reference, change):
+    ours, theirs = (
+        change(p).drawImage(nx=32, ny=32, scale=0.2, method="no_pixel") for p in (galaxy, reference)
+    )
+    assert ours == theirs
+
+
+def test_a_galaxy_takes_a_spectrum(galaxy, reference):
+    band = galsim.Bandpass(galsim.LookupTable([500, 600], [1, 1], interpolant="linear"), "nm")
+    sed = galsim.SED("wave", "nm", "fphotons").withFlux(1.0, band)
+    ours, theirs = ((p * sed).drawImage(band, nx=32, scale=0.2, ny=32) for p in (galaxy, reference))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "wcs",
+    [
+        galsim.PixelScale(0.2),
+        galsim.JacobianWCS(0.2, 0.05, -0.03, 0.18),
+        galsim.UVFunction("0.2*x + 0.001*x**2", "0.2*y"),
+        galsim.TanWCS(
+            galsim.AffineTransform(0.2, 0, 0, 0.2),
+            galsim.CelestialCoord(0.1 * galsim.radians, 0.2 * galsim.radians),
+        ),
+    ],
+    ids=lambda wcs: type(wcs).__name__,
+)
+def test_a_galaxy_is_drawn_on_any_wcs(galaxy, wcs):
+    image = galsim.Convolve(galaxy).drawImage(nx=64, ny=64, wcs=wcs)
+    np.testing.assert_allclose(image.array.sum(), galaxy.flux, rtol=0.02)
+
+
+def test_a_transform_image_is_drawn(galaxy, reference):
+    assert galaxy.drawKImage(nx=32, ny=32) == reference.drawKImage(nx=32, ny=32)
+
+
+def test_photons_are_shot(galaxy, reference):
+    ours, theirs = (p.shoot(2000, galsim.BaseDeviate(3)) for p in (galaxy, reference))
+    assert ours == theirs
+    np.testing.assert_allclose(ours.flux.sum(), galaxy.flux, rtol=0.2)
+
+
+def test_other_gsparams_keep_the_pixels(galaxy):
+    stamp = galaxy.stamp
+    finer = galaxy.withGSParams(FINER)
+    assert finer.gsparams == FINER
+    assert finer._stamp is galaxy._stamp
+    assert finer.stepk < galaxy.stepk
+    assert (finer.stamp == stamp).all()
+    assert galaxy.withGSParams(galaxy.gsparams) is galaxy
+
+
+def test_a_copy_generates_the_same_pixels(galaxy):
+    assert copy.copy(galaxy).stamp.tobytes() == galaxy.stamp.tobytes()
+
+
+def test_the_stamp_cannot_be_changed(galaxy):
+    with pytest.raises(ValueError, match="read-only"):
+        galaxy.stamp[0, 0] = 1
+
+
+def test_the_seed_is_drawn_from_the_rng(model, conditions, rng):
+    twin = rng.duplicate()
+    galaxy = GenerativeGalaxy(model, rng=rng, **conditions)
+    assert galaxy.seed == twin.raw() * 2**32 + twin.raw()
+    assert rng == twin
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"seed": -1}, SeedError, "integer from 0"),
+        ({"seed": 1, "obj_id": 2}, SeedError, "got seed and obj_id"),
+        ({"obj_id": 1.5}, SeedError, "obj_id must be"),
+        ({"rng": np.random.default_rng(1)}, RandomDeviateError, "BaseDeviate"),
+        ({"magnitude": 22.0}, ConditionError, "'magnitude' is no condition"),
+        ({"zphot": np.nan}, ConditionError, "finite"),
+        ({"zphot": "high"}, ConditionError, "must be a number"),
+        ({"zphot": [0.1, 0.2]}, ConditionError, "One galaxy takes one value"),
+        ({"zphot": []}, ConditionError, "One galaxy takes one value"),
+        ({"latents": np.zeros(4)}, ConditionError, "no conditions beside latents"),
+    ],
+)
+def test_a_bad_argument_has_its_error(model, conditions, arguments, error, message):
+    with pytest.raises(error, match=message):
+        GenerativeGalaxy(model, **{**conditions, **arguments})
+
+
+def test_a_missing_condition_is_named(model, conditions):
+    del conditions["zphot"]
+    with pytest.raises(ConditionError, match="'zphot' is missing"):
+        GenerativeGalaxy(model, seed=1, **conditions)
+    with pytest.raises(ConditionError, match="'flux_radius' is missing"):
+        GenerativeGalaxy(model, seed=1)
+
+
+def test_codes_of_several_galaxies_are_refused(model):
+    with pytest.raises(LatentError, match="model.decode"):
+        GenerativeGalaxy(model, latents=np.zeros((2, 4)))

@@ -1,0 +1,72 @@
+"""Names lead to folders, and wrong names to near ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from galsim_hub import registry
+from galsim_hub.errors import UnknownModuleError
+
+
+@pytest.fixture
+def bundled(tmp_path, monkeypatch):
+    """Bundle three versions of one module and one of another."""
+    for part in ("cosmos/1", "cosmos/2", "cosmos/10", "candels/1", "cosmos/draft"):
+        (tmp_path / part).mkdir(parents=True)
+        (tmp_path / part / "card.md").touch()
+    monkeypatch.setattr(registry, "bundled_root", lambda: tmp_path)
+    return tmp_path
+
+
+def test_the_newest_version_is_the_default(bundled):
+    location = registry.locate("hub:cosmos")
+    assert location.folder == bundled / "cosmos" / "10"
+    assert location.address == "hub:cosmos@10"
+
+
+def test_a_version_can_be_pinned(bundled):
+    assert registry.locate("hub:cosmos@2").folder == bundled / "cosmos" / "2"
+
+
+def test_bundled_modules_are_listed_with_their_versions(bundled):
+    assert registry.bundled_versions() == {"candels": (1,), "cosmos": (1, 2, 10)}
+
+
+def test_a_path_is_made_absolute(bundled, monkeypatch):
+    monkeypatch.chdir(bundled)
+    location = registry.locate("cosmos/1")
+    assert location.folder == bundled.resolve() / "cosmos" / "1"
+    assert location.address == str(location.folder)
+
+
+@pytest.mark.usefixtures("bundled")
+def test_an_unknown_name_lists_near_names():
+    with pytest.raises(UnknownModuleError, match="Did you mean 'hub:cosmos'") as caught:
+        registry.locate("hub:cosmso@1")
+    assert caught.value.known == ("hub:candels", "hub:cosmos")
+    assert caught.value.file_name == "hub:cosmso@1"
+
+
+@pytest.mark.usefixtures("bundled")
+def test_an_unknown_version_lists_the_versions():
+    with pytest.raises(UnknownModuleError, match="no version 3; its versions are 1, 2, 10"):
+        registry.locate("hub:cosmos@3")
+
+
+@pytest.mark.usefixtures("bundled")
+@pytest.mark.parametrize("address", ["hub:", "hub:cosmos@", "hub:cosmos@new", "hub:../cosmos"])
+def test_a_malformed_name_is_unknown(address):
+    with pytest.raises(UnknownModuleError, match="No module is called"):
+        registry.locate(address)
+
+
+@pytest.mark.usefixtures("bundled")
+def test_a_forgotten_hub_prefix_is_suggested():
+    with pytest.raises(UnknownModuleError, match="Did you mean 'hub:cosmos'"):
+        registry.locate("cosmos")
+
+
+@pytest.mark.parametrize("address", ["https://example.org/m.tar.gz", "module.tar.gz"])
+def test_an_archive_is_refused_with_the_way_out(address):
+    with pytest.raises(UnknownModuleError, match="Unpack the module yourself"):
+        registry.locate(address)
