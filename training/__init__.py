@@ -1,1 +1,1 @@
-"""Training of the hub's modules: data sets, models, export and validation. Run as ``python -m training``."""
+"""Training of the hub's modules: data, models, export, validation (``python -m training``)."""

@@ -23,12 +23,16 @@ def main(argv: list[str] | None = None) -> int:
     for verb, help_text in VERBS.items():
         sub = verbs.add_parser(verb, help=help_text)
         sub.add_argument("config", help="a recipe, such as training/configs/cosmos.yaml")
-        sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+        sub.add_argument(
+            "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE"
+        )
         importlib.import_module(f"training.commands.{verb}").add_arguments(sub)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        importlib.import_module(f"training.commands.{args.verb}").run(load_config(args.config, args.overrides), args)
+        importlib.import_module(f"training.commands.{args.verb}").run(
+            load_config(args.config, args.overrides), args
+        )
     except TrainingError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -12,17 +12,25 @@ from .config import Config, fingerprint
 from .data.build import load_manifest
 from .data.fetch import sha256_of
 
-TRAINED_RANGE = (0.1, 99.9)  # percentiles of the training set between which a condition counts as seen
+TRAINED_RANGE = (
+    0.1,
+    99.9,
+)  # percentiles of the training set between which a condition counts as seen
 RELATIVE_TOLERANCE = 1.0e-4
 DESCRIPTIONS = {
-    "flux_radius": ("pixel", "half-light radius as SExtractor's FLUX_RADIUS in the COSMOS catalogue, 0.03 arcsec pixels"),
+    "flux_radius": (
+        "pixel",
+        "half-light radius as SExtractor's FLUX_RADIUS in the COSMOS catalogue, 0.03 arcsec pixels",
+    ),
     "mag_auto": ("mag", "F814W magnitude (SExtractor MAG_AUTO, AB)"),
     "zphot": ("", "photometric redshift"),
 }
 TEMPLATE = pathlib.Path(__file__).parent / "configs" / "card_cosmos.md"
 
 
-def write_card(config: Config, folder: pathlib.Path, conditions: np.ndarray, random_size: int) -> None:
+def write_card(
+    config: Config, folder: pathlib.Path, conditions: np.ndarray, random_size: int
+) -> None:
     """Write card.md of a folder that holds program and golden sample already."""
     from .export import program_files
 
@@ -47,7 +55,13 @@ def write_card(config: Config, folder: pathlib.Path, conditions: np.ndarray, ran
         "stamp_size": config.data.stamp_size,
         "pixel_size": config.data.pixel_scale,
         "psf_size": config.data.psf_size,
-        "flux": {"unit": "count", "band": "F814W", "zeropoint": 25.94, "system": "AB", "exptime": 1.0},
+        "flux": {
+            "unit": "count",
+            "band": "F814W",
+            "zeropoint": 25.94,
+            "system": "AB",
+            "exptime": 1.0,
+        },
         "signatures": ["generate", "encode", "decode", "latent_log_prob"],
         "files": program_files(folder),
         "golden": {
@@ -84,8 +98,10 @@ def describe_training(config: Config, manifest: dict) -> dict:
         "galaxies": manifest["counts"],
         "inputs": {k: v["sha256"] for k, v in manifest["inputs"].items()},
         "data_sha256": manifest["config_sha256"],
-        "vae": dataclasses.asdict(config.vae) | {"steps": done["vae"]["steps"], "recipe": fingerprint(config.fit_vae)},
-        "flow": dataclasses.asdict(config.flow) | {"steps": done["flow"]["steps"], "recipe": fingerprint(config.fit_flow)},
+        "vae": dataclasses.asdict(config.vae)
+        | {"steps": done["vae"]["steps"], "recipe": fingerprint(config.fit_vae)},
+        "flow": dataclasses.asdict(config.flow)
+        | {"steps": done["flow"]["steps"], "recipe": fingerprint(config.fit_flow)},
     }
 
 

@@ -46,7 +46,11 @@ class DataConfig:
     psf_size: int = 65
     noise_variance: tuple[float, float] = (4.0e-6, 1.2e-5)
     columns: dict[str, str] = dataclasses.field(
-        default_factory=lambda: {"flux_radius": "flux_radius", "mag_auto": "mag_auto", "zphot": "zphot"}
+        default_factory=lambda: {
+            "flux_radius": "flux_radius",
+            "mag_auto": "mag_auto",
+            "zphot": "zphot",
+        }
     )
     knots: KnotsConfig | None = dataclasses.field(default_factory=KnotsConfig)
     rotate: bool = True
@@ -143,7 +147,9 @@ def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) 
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        known = ", ".join(str(p) for p in sorted(path.parent.glob("*.yaml"))) or "none in that folder"
+        known = (
+            ", ".join(str(p) for p in sorted(path.parent.glob("*.yaml"))) or "none in that folder"
+        )
         raise ConfigError(f"No configuration file at {path}. Known ones: {known}.")
     try:
         tree = yaml.safe_load(path.read_text())

@@ -35,7 +35,9 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
     """
     target = pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
     if target.exists() and not replace:
-        raise ConfigError(f"{target} exists, and a released version never changes: raise export.version.")
+        raise ConfigError(
+            f"{target} exists, and a released version never changes: raise export.version."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     module, conditions = assemble(config)
     with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
@@ -73,14 +75,18 @@ def write_golden(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarra
     """Save inputs and outputs of every signature, as the model in memory computes them."""
     rng = np.random.default_rng(7)
     size, psf_size = module.stamp_size, module.psf_size
-    columns = dict(zip(("flux_radius", "mag_auto", "zphot"), conditions.T.astype(np.float32), strict=True))
+    columns = dict(
+        zip(("flux_radius", "mag_auto", "zphot"), conditions.T.astype(np.float32), strict=True)
+    )
     normal = rng.standard_normal((len(conditions), module.random_size)).astype(np.float32)
     image = module.generate(*columns.values(), normal)["image"].numpy()
     axis = np.arange(psf_size) - psf_size // 2
     psf = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * 1.5**2))
     psf = np.repeat((psf / psf.sum())[None], len(image), axis=0).astype(np.float32)
     noise_variance = np.full(len(image), 7e-6, np.float32)
-    noisy = (image + np.sqrt(7e-6) * rng.standard_normal((len(image), size, size))).astype(np.float32)
+    noisy = (image + np.sqrt(7e-6) * rng.standard_normal((len(image), size, size))).astype(
+        np.float32
+    )
     latents = normal[:, :-1]
     calls = {
         "generate": columns | {"random_normal": normal},
@@ -108,7 +114,10 @@ def write_cover(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarray
 
 def program_files(folder: pathlib.Path) -> dict[str, str]:
     """Return the sha256 of each file that decides pixels, by its path in the folder."""
-    names = ["saved_model.pb", *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir())]
+    names = [
+        "saved_model.pb",
+        *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),
+    ]
     return {name: sha256_of(folder / name) for name in names}
 
 

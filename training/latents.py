@@ -20,7 +20,9 @@ def encode_split(vae: VAE, stamps: StampSet, split: str, batch: int = 128) -> di
     return {k: np.concatenate(v) for k, v in rows.items()}
 
 
-def cached_latents(vae: VAE, stamps: StampSet, path: pathlib.Path) -> dict[str, dict[str, np.ndarray]]:
+def cached_latents(
+    vae: VAE, stamps: StampSet, path: pathlib.Path
+) -> dict[str, dict[str, np.ndarray]]:
     """Return the posteriors of train and validation splits, encoding them once a file."""
     if not path.is_file():
         tables = {s: encode_split(vae, stamps, s) for s in ("train", "validation")}

@@ -1,8 +1,8 @@
 """The one training loop: any model whose task says what a step, a validation and a picture are.
 
 A run lives in a folder: ``checkpoints/`` (the newest few), ``metrics.jsonl`` (one line a report),
-``pictures/``, ``best.weights.h5`` and ``done.json``. Killed at any moment, the run goes on from its last
-checkpoint with the same batches and the same random numbers, hence the same losses.
+``pictures/``, ``best.weights.h5`` and ``done.json``. Killed at any moment, the run goes on from its
+last checkpoint with the same batches and the same random numbers, hence the same losses.
 """
 
 import json
@@ -30,7 +30,9 @@ class Task(Protocol):
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield training batches as if `step` of them had been drawn."""
 
-    def loss(self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def loss(
+        self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Return the loss (key ``loss``) and its parts."""
 
     def validate(self) -> dict[str, float]:
@@ -115,7 +117,12 @@ class Fit:
 
         saved = time.monotonic()
         batches = self.task.batches(int(self.step))
-        with tqdm(total=last, initial=int(self.step), unit="step", disable=None, mininterval=2.0) as bar, Journal(self) as journal:
+        with (
+            tqdm(
+                total=last, initial=int(self.step), unit="step", disable=None, mininterval=2.0
+            ) as bar,
+            Journal(self) as journal,
+        ):
             while int(self.step) < last and not self._tired():
                 metrics = self._train_step(next(batches))
                 self.step.assign_add(1)
@@ -166,7 +173,9 @@ class Fit:
     def _claim(self) -> None:
         mark, mine = self.folder / "recipe.sha256", fingerprint(self.config)
         if mark.is_file() and mark.read_text() != mine:
-            raise ConfigError(f"{self.folder} holds a run of another recipe: choose another workdir or remove it.")
+            raise ConfigError(
+                f"{self.folder} holds a run of another recipe: choose another workdir or remove it."
+            )
         mark.write_text(mine)
 
 

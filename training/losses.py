@@ -1,4 +1,4 @@
-"""The likelihood of a stamp: its own PSF as a complex transform, its correlated noise in Fourier space.
+"""The likelihood of a stamp: its PSF as a complex transform, its noise in Fourier space.
 
 p(x | z) = N(PSF * g(z), Sigma), as in Lanusse et al. 2021 (arXiv:2008.03833, eq. 8), with Sigma
 diagonal in Fourier space.
@@ -36,7 +36,9 @@ def good_size(minimum: int) -> int:
     return size
 
 
-def chi_square(residuals: tf.Tensor, noise_power: tf.Tensor, noise_variance: tf.Tensor) -> tf.Tensor:
+def chi_square(
+    residuals: tf.Tensor, noise_power: tf.Tensor, noise_variance: tf.Tensor
+) -> tf.Tensor:
     """Return the chi^2 of each residual stamp under its correlated noise, (n,).
 
     Its mean for pure noise is the number of pixels.
@@ -70,9 +72,14 @@ def flux_weight(flux: tf.Tensor, cap: float) -> tf.Tensor:
 
 
 def roughness(residual: tf.Tensor) -> tf.Tensor:
-    """Return the mean squared Laplacian of a log image, (n,): what the PSF hides from the likelihood."""
+    """Return the mean squared Laplacian of a log image, (n,): the likelihood does not see it."""
     centre = residual[:, 1:-1, 1:-1]
-    around = residual[:, :-2, 1:-1] + residual[:, 2:, 1:-1] + residual[:, 1:-1, :-2] + residual[:, 1:-1, 2:]
+    around = (
+        residual[:, :-2, 1:-1]
+        + residual[:, 2:, 1:-1]
+        + residual[:, 1:-1, :-2]
+        + residual[:, 1:-1, 2:]
+    )
     return tf.reduce_mean((around - 4.0 * centre) ** 2, axis=[1, 2])
 
 

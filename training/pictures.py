@@ -4,8 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 
-def reconstruction_figure(data: np.ndarray, seen: np.ndarray, galaxies: np.ndarray, noise_variance: np.ndarray) -> Figure:
-    """Show data, PSF-convolved reconstruction, residual over noise and the PSF-free galaxy, (n, y, x) each."""
+def reconstruction_figure(
+    data: np.ndarray, seen: np.ndarray, galaxies: np.ndarray, noise_variance: np.ndarray
+) -> Figure:
+    """Show data, reconstruction behind its PSF, residual and PSF-free galaxy, (n, y, x) each."""
     noise = np.sqrt(noise_variance)[:, None, None]
     rows = {
         "data": np.arcsinh(data / (3 * noise)),

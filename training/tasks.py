@@ -14,7 +14,7 @@ from .errors import ConfigError
 from .models.flow import ConditionalFlow
 from .models.vae import VAE, VAELoss
 
-VALIDATION_BATCHES = 16
+VALIDATION_STAMPS = 2048
 
 
 class Pair(keras.Model):
@@ -36,7 +36,9 @@ class VAETask:
         self.model = Pair(self.vae)
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
         self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column)
-        self._validation_loss = tf.function(lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64)))
+        self._validation_loss = tf.function(
+            lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
+        )
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield augmented training stamps."""
@@ -45,7 +47,9 @@ class VAETask:
 
     def validate(self) -> dict[str, float]:
         """Return the loss and its parts on the first batches of the validation split."""
-        batches = self.stamps.ordered("validation", self.config.fit_vae.batch).take(VALIDATION_BATCHES)
+        batches = self.stamps.ordered("validation", self.config.fit_vae.batch).take(
+            VALIDATION_STAMPS // self.config.fit_vae.batch
+        )
         rows = [self._validation_loss(batch) for batch in batches]
         return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}
 
@@ -56,7 +60,9 @@ class VAETask:
         stamps = next(iter(self.stamps.ordered("validation", 8)))
         images, _ = self.vae.decoder(self.vae.sample_posterior(stamps, tf.constant([0, 0]))[1])
         seen = losses.convolve(images, stamps["psf"])
-        figure = reconstruction_figure(stamps["image"].numpy(), seen.numpy(), images.numpy(), stamps["noise_variance"].numpy())
+        figure = reconstruction_figure(
+            stamps["image"].numpy(), seen.numpy(), images.numpy(), stamps["noise_variance"].numpy()
+        )
         figure.savefig(path, dpi=80)
 
 
@@ -67,9 +73,15 @@ class FlowTask:
         self.config, self.fit = config, config.fit_flow
         self.latents = latents
         train = latents["train"]
-        spread = np.sqrt(np.var(train["mean"], axis=0) + np.mean(np.exp(2.0 * train["log_scale"]), axis=0))
+        spread = np.sqrt(
+            np.var(train["mean"], axis=0) + np.mean(np.exp(2.0 * train["log_scale"]), axis=0)
+        )
         self.flow = ConditionalFlow.create(
-            config.flow, config.vae.latent_size, train["mean"].mean(axis=0), spread, train["conditions"]
+            config.flow,
+            config.vae.latent_size,
+            train["mean"].mean(axis=0),
+            spread,
+            train["conditions"],
         )
         self.model = self.flow
 
@@ -82,7 +94,9 @@ class FlowTask:
             yield {k: tf.constant(v[rows]) for k, v in train.items()}
             step += 1
 
-    def loss(self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def loss(
+        self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Return the mean negative log likelihood of posterior samples [nat]."""
         noise = tf.random.stateless_normal(tf.shape(batch["mean"]), seed)
         latents = batch["mean"] + tf.exp(batch["log_scale"]) * noise
@@ -99,7 +113,9 @@ class FlowTask:
 
         held_out = self.latents["validation"]
         rng = np.random.default_rng(0)
-        truth = held_out["mean"] + np.exp(held_out["log_scale"]) * rng.standard_normal(held_out["mean"].shape)
+        truth = held_out["mean"] + np.exp(held_out["log_scale"]) * rng.standard_normal(
+            held_out["mean"].shape
+        )
         noise = tf.constant(rng.standard_normal(truth.shape), tf.float32)
         drawn = self.flow.sample(noise, tf.constant(held_out["conditions"])).numpy()
         latent_figure(truth, drawn).savefig(path, dpi=80)
@@ -115,5 +131,7 @@ def load_best(model: keras.Model, folder: pathlib.Path) -> None:
     """
     path = folder / "best.weights.h5"
     if not path.is_file():
-        raise ConfigError(f"No trained weights in {folder}: run 'python -m training train CONFIG' first.")
+        raise ConfigError(
+            f"No trained weights in {folder}: run 'python -m training train CONFIG' first."
+        )
     model.load_weights(path)

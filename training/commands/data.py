@@ -8,7 +8,9 @@ from ..config import Config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("--processes", type=int, default=None, help="how many to draw with (default: all cores)")
+    parser.add_argument(
+        "--processes", type=int, default=None, help="how many to draw with (default: all cores)"
+    )
     parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
 
 

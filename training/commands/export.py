@@ -7,7 +7,9 @@ from ..config import Config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("--replace", action="store_true", help="overwrite a version that is not released yet")
+    parser.add_argument(
+        "--replace", action="store_true", help="overwrite a version that is not released yet"
+    )
 
 
 def run(config: Config, args: argparse.Namespace) -> None:

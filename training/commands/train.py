@@ -10,7 +10,9 @@ from ..config import Config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
     parser.add_argument("--only", choices=("vae", "flow"), help="fit one of the two models")
-    parser.add_argument("--until", type=int, default=None, help="stop after this step; resume later")
+    parser.add_argument(
+        "--until", type=int, default=None, help="stop after this step; resume later"
+    )
 
 
 def run(config: Config, args: argparse.Namespace) -> None:

@@ -8,10 +8,14 @@ from ..config import Config
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("--module", help="hub:NAME@VERSION or a folder (default: the recipe's export)")
+    parser.add_argument(
+        "--module", help="hub:NAME@VERSION or a folder (default: the recipe's export)"
+    )
     parser.add_argument("--split", default="validation", choices=("validation", "test"))
     parser.add_argument("--count", type=int, default=10240, help="galaxies at most")
-    parser.add_argument("--update-card", action="store_true", help="write the table into the module's card")
+    parser.add_argument(
+        "--update-card", action="store_true", help="write the table into the module's card"
+    )
 
 
 def run(config: Config, args: argparse.Namespace) -> None:
@@ -22,7 +26,9 @@ def run(config: Config, args: argparse.Namespace) -> None:
     from ..data.pipeline import StampSet
     from ..validation import report
 
-    exported = pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
+    exported = (
+        pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
+    )
     address = args.module or str(exported)
     model = GenerativeGalaxyModel(address, on_extrapolate="ignore")
     result = report.validate(model, StampSet(config.data.directory), args.split, args.count)

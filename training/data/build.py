@@ -77,7 +77,9 @@ def load_manifest(directory: str) -> dict:
     """Read the manifest of a finished stamp set."""
     path = pathlib.Path(directory) / "manifest.json"
     if not path.is_file():
-        raise DataError(f"No finished stamp set in {directory}: run 'python -m training data CONFIG' first.")
+        raise DataError(
+            f"No finished stamp set in {directory}: run 'python -m training data CONFIG' first."
+        )
     return json.loads(path.read_text())
 
 
@@ -87,7 +89,9 @@ def _draw_all(config: DataConfig, tasks: list[ShardTask], processes: int) -> Non
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the processes are the parallelism
     context = multiprocessing.get_context("spawn")
     with (
-        concurrent.futures.ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(config,)) as pool,
+        concurrent.futures.ProcessPoolExecutor(
+            processes, mp_context=context, initializer=_start, initargs=(config,)
+        ) as pool,
         tqdm(total=sum(len(t.rows) for t in tasks), unit="galaxy", disable=None) as bar,
     ):
         futures = {pool.submit(_draw_shard, task): task for task in tasks}
@@ -128,7 +132,12 @@ def _draw_shard(task: ShardTask) -> None:
     part = folder / (task.name + ".part")
     count = records.write(str(part), stamps())
     os.replace(part, folder / task.name)
-    report = {"split": task.split, "count": count, "failed": failed, "sha256": sha256_of(folder / task.name)}
+    report = {
+        "split": task.split,
+        "count": count,
+        "failed": failed,
+        "sha256": sha256_of(folder / task.name),
+    }
     _write_atomically(_sidecar(folder, task), report)
 
 
@@ -145,11 +154,16 @@ def _write_atomically(path: pathlib.Path, tree: dict) -> None:
 def _claim_folder(folder: pathlib.Path, config: DataConfig) -> None:
     mark, mine = folder / "config.sha256", fingerprint(config)
     if mark.is_file() and mark.read_text() != mine:
-        raise DataError(f"{folder} holds a stamp set of another configuration: choose another data.directory or remove it.")
+        raise DataError(
+            f"{folder} holds a stamp set of another configuration: choose another "
+            "data.directory or remove it."
+        )
     mark.write_text(mine)
 
 
-def _write_manifest(folder: pathlib.Path, config: DataConfig, source: StampSource, tasks: list[ShardTask]) -> dict:
+def _write_manifest(
+    folder: pathlib.Path, config: DataConfig, source: StampSource, tasks: list[ShardTask]
+) -> dict:
     shards = {t.name: json.loads(_sidecar(folder, t).read_text()) for t in tasks}
     correlation = noise_covariance(galsim.getCOSMOSNoise(), config.stamp_size, config.pixel_scale)
     np.save(folder / "noise_power.npy", dihedral_spectra(correlation))
@@ -167,7 +181,11 @@ def _write_manifest(folder: pathlib.Path, config: DataConfig, source: StampSourc
             "noise_power": "expected periodogram at unit variance, by flip and quarter turn",
         },
         "conditions": list(config.columns),
-        "inputs": {k: {"file": pathlib.Path(p).name, "sha256": sha256_of(p)} for k, p in inputs.items() if p},
+        "inputs": {
+            k: {"file": pathlib.Path(p).name, "sha256": sha256_of(p)}
+            for k, p in inputs.items()
+            if p
+        },
         "counts": {s: sum(r["count"] for r in shards.values() if r["split"] == s) for s in SPLITS},
         "failed": sum(len(r["failed"]) for r in shards.values()),
         "catalogue_size": len(source),

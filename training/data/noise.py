@@ -4,7 +4,9 @@ import galsim
 import numpy as np
 
 
-def noise_covariance(noise: galsim.BaseCorrelatedNoise, size: int, pixel_scale: float) -> np.ndarray:
+def noise_covariance(
+    noise: galsim.BaseCorrelatedNoise, size: int, pixel_scale: float
+) -> np.ndarray:
     """Return the correlation of pixels at every lag, (2 size - 1, 2 size - 1), 1 at zero lag."""
     lags = galsim.Image(2 * size - 1, 2 * size - 1, scale=pixel_scale, dtype=float)
     noise.drawImage(lags)

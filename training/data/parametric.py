@@ -3,8 +3,8 @@
 The fits (bulge+disk, or one Sersic profile) carry sizes, shapes and fluxes of the COSMOS 25.2
 sample, but no structure. As image simulations for LSST do (the imSim and cosmoDC2 random-walk
 knots), a share of the disk's light is moved into point-like knots scattered along the disk's own
-profile. No colours are in the catalogue, so lateness is read from the profile: the disk's share of the
-light, or a low Sersic index.
+profile. No colours are in the catalogue, so lateness is read from the profile: the disk's share of
+the light, or a low Sersic index.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from ..config import KnotsConfig
 
 @dataclasses.dataclass(frozen=True)
 class Galaxy:
-    """A smooth profile and point-like knots, `knots` (n, 2) [arcsec] of `knot_flux` [count] each."""
+    """A smooth profile, and point-like `knots` (n, 2) [arcsec] of `knot_flux` [count] each."""
 
     smooth: galsim.GSObject
     knots: np.ndarray
@@ -54,10 +54,15 @@ def draw_share(record: dict, config: KnotsConfig, rng: galsim.BaseDeviate) -> tu
 def disk_geometry(record: dict) -> tuple[galsim.GSObject, float, galsim.Angle]:
     """Return the face-on disk profile, its axis ratio and its position angle."""
     if record["use_bulgefit"]:
-        fit, profile = record["bulgefit"], galsim.Exponential(half_light_radius=float(record["hlr"][2]))
+        fit, profile = (
+            record["bulgefit"],
+            galsim.Exponential(half_light_radius=float(record["hlr"][2])),
+        )
         return profile * float(record["flux"][2]), float(fit[3]), float(fit[7]) * galsim.radians
     fit, flux = record["sersicfit"], float(record["flux"][0])
-    profile = galsim.Sersic(_sersic_index(fit[2]), half_light_radius=float(record["hlr"][0]), flux=flux)
+    profile = galsim.Sersic(
+        _sersic_index(fit[2]), half_light_radius=float(record["hlr"][0]), flux=flux
+    )
     return profile, float(fit[3]), float(fit[7]) * galsim.radians
 
 

@@ -1,7 +1,7 @@
 """Feed stamps to a fit: seeded order, exact resume, flips and quarter turns.
 
-The order of the galaxies is a function of the seed and the epoch, and the augmentation of the seed and
-the step, so a fit that is killed continues with the very batches that it would have seen.
+The order of the galaxies is a function of the seed and the epoch, and the augmentation of the seed
+and the step, so a fit that is killed continues with the very batches that it would have seen.
 """
 
 import functools
@@ -39,7 +39,9 @@ class StampSet:
         data = tf.data.TFRecordDataset(self.files(split)).batch(batch)
         return data.map(self._upright, num_parallel_calls=2).prefetch(2)
 
-    def training(self, split: str, batch: int, seed: int, step: int = 0) -> Iterator[dict[str, tf.Tensor]]:
+    def training(
+        self, split: str, batch: int, seed: int, step: int = 0
+    ) -> Iterator[dict[str, tf.Tensor]]:
         """Yield augmented batches for ever, beginning as if `step` batches had been drawn."""
         steps_per_epoch = self.count(split) // batch
         while True:
@@ -52,7 +54,9 @@ class StampSet:
         rng = np.random.default_rng([seed, epoch])
         files = rng.permutation(self.files(split))
         data = tf.data.Dataset.from_tensor_slices(files)
-        data = data.interleave(tf.data.TFRecordDataset, cycle_length=min(8, len(files)), block_length=4)
+        data = data.interleave(
+            tf.data.TFRecordDataset, cycle_length=min(8, len(files)), block_length=4
+        )
         data = data.shuffle(1024, seed=int(rng.integers(2**31)), reshuffle_each_iteration=False)
         data = data.batch(batch, drop_remainder=True).skip(done)
         numbered = data.enumerate(start=epoch * (self.count(split) // batch) + done)
@@ -61,7 +65,9 @@ class StampSet:
 
     def _parse(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
         config = self.manifest["config"]
-        return parse(records, config["stamp_size"], config["psf_size"], len(self.manifest["conditions"]))
+        return parse(
+            records, config["stamp_size"], config["psf_size"], len(self.manifest["conditions"])
+        )
 
     def _upright(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
         stamps = self._parse(records)
@@ -76,7 +82,7 @@ class StampSet:
 
 
 def dihedral(images: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-    """Flip (if turn >= 4) about the y axis, then turn by ``turn % 4`` quarters, each image (n, s, s)."""
+    """Flip left to right if turn >= 4, then turn by ``turn % 4`` quarters, each of (n, s, s)."""
     flip, half, quarter = ((turn // 4) == 1, (turn // 2) % 2 == 1, turn % 2 == 1)
     images = tf.where(flip[:, None, None], images[:, :, ::-1], images)
     images = tf.where(half[:, None, None], images[:, ::-1, ::-1], images)

@@ -25,8 +25,8 @@ def load_psfs(path: str | None, size: int, pixel_scale: float) -> np.ndarray:
         return pad_psf(optical_psf_stamp(size, pixel_scale), size)[np.newaxis]
     if not pathlib.Path(path).is_file():
         raise DataError(
-            f"No PSF file at {path}. The COSMOS PSFs are examples/data/cosmos_acs_f814w_psfs.fits of "
-            "the GalSim repository; give its path as data.psfs, or null for an optical stand-in."
+            f"No PSF file at {path}. The COSMOS PSFs are examples/data/cosmos_acs_f814w_psfs.fits "
+            "of the GalSim repository; give its path as data.psfs, or null for an optical stand-in."
         )
     with fits.open(path) as hdus:
         return np.stack([pad_psf(hdu.data, size) for hdu in hdus if hdu.data is not None])
@@ -48,7 +48,7 @@ def pad_psf(stamp: np.ndarray, size: int) -> np.ndarray:
 
 
 def optical_psf(pixel_scale: float) -> galsim.GSObject:
-    """Return the stand-in: a 2.4 m obscured, four-strut telescope at 814 nm, with jitter and pixel."""
+    """Return the stand-in: an obscured 2.4 m telescope at 814 nm, with struts, jitter and pixel."""
     optics = galsim.OpticalPSF(lam=814.0, diam=2.4, obscuration=0.33, nstruts=4, strut_thick=0.022)
     jitter = galsim.Gaussian(sigma=0.012)
     return galsim.Convolve(optics, jitter, galsim.Pixel(pixel_scale))
@@ -56,7 +56,9 @@ def optical_psf(pixel_scale: float) -> galsim.GSObject:
 
 def optical_psf_stamp(size: int, pixel_scale: float) -> np.ndarray:
     """Draw the stand-in on (size, size) pixels."""
-    image = optical_psf(pixel_scale).drawImage(nx=size, ny=size, scale=pixel_scale, method="no_pixel")
+    image = optical_psf(pixel_scale).drawImage(
+        nx=size, ny=size, scale=pixel_scale, method="no_pixel"
+    )
     return image.array
 
 
@@ -67,4 +69,6 @@ def psf_profile(stamp: np.ndarray, pixel_scale: float) -> galsim.GSObject:
 
 def _overlap(size: int, other: int) -> tuple[slice, slice]:
     half = min(size, other) // 2
-    return slice(size // 2 - half, size // 2 + half + 1), slice(other // 2 - half, other // 2 + half + 1)
+    return slice(size // 2 - half, size // 2 + half + 1), slice(
+        other // 2 - half, other // 2 + half + 1
+    )

@@ -13,15 +13,23 @@ ARRAYS = ("image", "psf", "noise_variance", "conditions")
 def serialise(stamp: Stamp) -> bytes:
     """Return the record of a stamp."""
     features = {
-        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[np.asarray(getattr(stamp, name), "<f4").tobytes()]))
+        name: tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=[np.asarray(getattr(stamp, name), "<f4").tobytes()])
+        )
         for name in ARRAYS
     }
     for name in ("ident", "psf_index"):
-        features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[getattr(stamp, name)]))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+        features[name] = tf.train.Feature(
+            int64_list=tf.train.Int64List(value=[getattr(stamp, name)])
+        )
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
+        deterministic=True
+    )
 
 
-def parse(records: tf.Tensor, stamp_size: int, psf_size: int, n_conditions: int) -> dict[str, tf.Tensor]:
+def parse(
+    records: tf.Tensor, stamp_size: int, psf_size: int, n_conditions: int
+) -> dict[str, tf.Tensor]:
     """Return the tensors of a batch of records (n,), each with the batch first."""
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in ARRAYS}
     spec |= {name: tf.io.FixedLenFeature([], tf.int64) for name in ("ident", "psf_index")}

@@ -7,7 +7,9 @@ SPLITS = ("train", "validation", "test")
 
 def split_fraction(ident: np.ndarray) -> np.ndarray:
     """Return a fixed pseudo-uniform number in [0, 1) for each COSMOS IDENT."""
-    return (np.asarray(ident).astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)) / 2.0**32
+    return (
+        np.asarray(ident).astype(np.uint64) * np.uint64(2654435761) % np.uint64(2**32)
+    ) / 2.0**32
 
 
 def split_of(ident: np.ndarray) -> np.ndarray:

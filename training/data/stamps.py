@@ -13,14 +13,15 @@ from ..errors import DataError
 from .parametric import Galaxy, build_galaxy
 from .psfs import load_psfs, pad_psf, psf_profile
 
-# The largest fits reach half-light radii of seconds of arc. Against GalSim's default folding threshold
-# (5e-3) this one halves the time and moves no pixel by more than 2e-3 of the peak (median 1e-6).
+# The largest fits reach half-light radii of seconds of arc. Against GalSim's default folding
+# threshold (5e-3) this one halves the time; no pixel moves by more than 2e-3 of the peak (median
+# 1e-6).
 DRAWING = galsim.GSParams(maximum_fft_size=16384, folding_threshold=0.02)
 
 
 @dataclasses.dataclass(frozen=True)
 class Stamp:
-    """Image [count], PSF (sum 1), noise variance [count^2], conditions, IDENT and the PSF's number."""
+    """Image [count], PSF (sum 1), noise variance [count^2], conditions, IDENT and PSF number."""
 
     image: np.ndarray
     psf: np.ndarray
@@ -47,7 +48,9 @@ class StampSource:
     @functools.cached_property
     def idents(self) -> np.ndarray:
         """IDENT of every galaxy, int64 (n,)."""
-        return np.asarray(self.catalogue.param_cat["IDENT"][self.catalogue.orig_index], dtype=np.int64)
+        return np.asarray(
+            self.catalogue.param_cat["IDENT"][self.catalogue.orig_index], dtype=np.int64
+        )
 
     @functools.cached_property
     def conditions(self) -> np.ndarray:
@@ -56,15 +59,19 @@ class StampSource:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def usable(self) -> np.ndarray:
-        """Return which galaxies have finite conditions, positive where the model needs a logarithm."""
+        """Return which galaxies have finite conditions, positive where a logarithm is taken."""
         names = list(self.config.columns)
         good = np.all(np.isfinite(self.conditions), axis=1)
-        return good & np.all(self.conditions[:, [names.index("flux_radius"), names.index("zphot")]] > 0, axis=1)
+        return good & np.all(
+            self.conditions[:, [names.index("flux_radius"), names.index("zphot")]] > 0, axis=1
+        )
 
     def rng(self, index: int, realisation: int) -> galsim.BaseDeviate:
         """Return the galaxy's own random deviate."""
         text = f"{self.config.seed}/{self.idents[index]}/{realisation}"
-        return galsim.BaseDeviate(int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1 or 1)
+        return galsim.BaseDeviate(
+            int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1 or 1
+        )
 
     def make(self, index: int, realisation: int = 0) -> Stamp:
         """Draw one stamp.
@@ -76,13 +83,17 @@ class StampSource:
         """
         rng = self.rng(index, realisation)
         image, psf, variance, psf_index = getattr(self, f"_make_{self.config.source}")(index, rng)
-        return Stamp(image, psf, variance, self.conditions[index], int(self.idents[index]), psf_index)
+        return Stamp(
+            image, psf, variance, self.conditions[index], int(self.idents[index]), psf_index
+        )
 
     def draw_noiseless(self, galaxy: Galaxy, psf_index: int) -> galsim.Image:
-        """Draw a galaxy with one of the effective PSFs about the stamp's true centre, float64 [count]."""
+        """Draw a galaxy and one of the PSFs about the stamp's true centre, float64 [count]."""
         size, scale = self.config.stamp_size, self.config.pixel_scale
         smooth = galsim.Convolve(galaxy.smooth, self._psf_profile(psf_index), gsparams=DRAWING)
-        image = smooth.drawImage(galsim.Image(size, size, scale=scale, dtype=float), method="no_pixel")
+        image = smooth.drawImage(
+            galsim.Image(size, size, scale=scale, dtype=float), method="no_pixel"
+        )
         if len(galaxy.knots):
             knots = draw_points(galaxy.knots / scale, self._psf_transform(psf_index), size)
             image.array[:] += galaxy.knot_flux * knots
@@ -102,12 +113,18 @@ class StampSource:
         return image.array.astype(np.float32), self._psfs[psf_index], variance, psf_index
 
     def _make_real(self, index: int, rng: galsim.BaseDeviate) -> tuple:
-        stamp, psf, noise_image, scale, variance = self.catalogue.getRealParams(index)
+        stamp, psf, _, scale, variance = self.catalogue.getRealParams(index)
         if abs(scale / self.config.pixel_scale - 1.0) > 1e-6:
-            raise DataError(f"Stamp of IDENT {self.idents[index]} has {scale} arcsec/pixel, not {self.config.pixel_scale}.")
+            raise DataError(
+                f"Stamp of IDENT {self.idents[index]} has {scale} arcsec/pixel, not "
+                f"{self.config.pixel_scale}: set data.pixel_scale."
+            )
         noise = galsim.getCOSMOSNoise(rng=rng, variance=float(variance))
         image = place_in_noise(stamp.array, noise, self.config.stamp_size, scale)
-        odd = psf.array[: psf.array.shape[0] - 1 + psf.array.shape[0] % 2, : psf.array.shape[1] - 1 + psf.array.shape[1] % 2]
+        odd = psf.array[
+            : psf.array.shape[0] - 1 + psf.array.shape[0] % 2,
+            : psf.array.shape[1] - 1 + psf.array.shape[1] % 2,
+        ]
         return image, pad_psf(odd, self.config.psf_size), float(variance), index
 
     def _column(self, name: str) -> np.ndarray:
@@ -116,7 +133,10 @@ class StampSource:
             return np.asarray(table[name], dtype=float)[self.catalogue.orig_index]
         if self.config.source == "real" and name == "MAG":
             return np.asarray(self.catalogue.real_cat.mag, dtype=float)[self.catalogue.orig_index]
-        raise DataError(f"The catalogue has no column {name!r}; it has {', '.join(table.dtype.names)}. Set data.columns.")
+        raise DataError(
+            f"The catalogue has no column {name!r}; it has {', '.join(table.dtype.names)}. "
+            "Set data.columns."
+        )
 
     @functools.cached_property
     def _psfs(self) -> np.ndarray:
@@ -133,7 +153,9 @@ class StampSource:
     @functools.lru_cache(maxsize=512)  # noqa: B019
     def _psf_transform(self, index: int) -> np.ndarray:
         size, scale = 2 * self.config.stamp_size, self.config.pixel_scale
-        image = self._psf_profile(index).drawKImage(nx=size, ny=size, scale=2.0 * np.pi / (size * scale))
+        image = self._psf_profile(index).drawKImage(
+            nx=size, ny=size, scale=2.0 * np.pi / (size * scale)
+        )
         return np.fft.ifftshift(image.array).astype(np.complex64)
 
 
@@ -150,11 +172,14 @@ def open_catalogue(config: DataConfig) -> galsim.COSMOSCatalog:
     path = pathlib.Path(config.catalogue)
     if not path.is_file():
         raise DataError(
-            f"No catalogue at {path}. 'make data' fetches the parametric one; the real sample comes from "
-            "GalSim's galsim_download_cosmos."
+            f"No catalogue at {path}. 'make data' fetches the parametric one; the real sample "
+            "comes from GalSim's galsim_download_cosmos."
         )
     return galsim.COSMOSCatalog(
-        path.name, dir=str(path.parent), use_real=config.source == "real", exclusion_level=config.exclusion_level
+        path.name,
+        dir=str(path.parent),
+        use_real=config.source == "real",
+        exclusion_level=config.exclusion_level,
     )
 
 
@@ -181,7 +206,9 @@ def draw_points(points: np.ndarray, psf_transform: np.ndarray, size: int) -> np.
     return image[low : low + size, low : low + size]
 
 
-def place_in_noise(stamp: np.ndarray, noise: galsim.BaseCorrelatedNoise, size: int, scale: float) -> np.ndarray:
+def place_in_noise(
+    stamp: np.ndarray, noise: galsim.BaseCorrelatedNoise, size: int, scale: float
+) -> np.ndarray:
     """Centre a real stamp in (size, size) pixels; where it does not reach, draw its own noise."""
     image = galsim.Image(size, size, scale=scale, dtype=float)
     image.addNoise(noise)

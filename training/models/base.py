@@ -30,7 +30,9 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
     g1, g2, index, share (sums to 1).
     """
     centre = MAX_OFFSET * tf.tanh(raw[:, :2] / MAX_OFFSET)
-    size, e1, e2, index, share = tf.unstack(tf.reshape(raw[:, 2:], [-1, PARAMETERS, components]), axis=1)
+    size, e1, e2, index, share = tf.unstack(
+        tf.reshape(raw[:, 2:], [-1, PARAMETERS, components]), axis=1
+    )
     norm = tf.sqrt(e1**2 + e2**2 + 1e-8)
     squeeze = MAX_SHEAR * tf.tanh(norm / MAX_SHEAR) / norm
     start = tf.constant([0.6, -0.4][:components] + [0.0] * (components - 2), raw.dtype)
@@ -53,7 +55,9 @@ def log_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
     x = axis[None, None, None, :] - params["centre"][:, None, None, None, 0]
     y = axis[None, None, :, None] - params["centre"][:, None, None, None, 1]
-    g1, g2, radius, index = (params[k][..., None, None] for k in ("g1", "g2", "half_light_radius", "index"))
+    g1, g2, radius, index = (
+        params[k][..., None, None] for k in ("g1", "g2", "half_light_radius", "index")
+    )
     scale = 1.0 / (tf.sqrt(1.0 - g1**2 - g2**2) * radius)
     a11, a22, a12 = ((1.0 - g1) * scale, (1.0 + g1) * scale, -g2 * scale)
     # |A r|^2 as a quadratic form, so that the big tensors are touched few times.

@@ -18,7 +18,9 @@ def build_decoder(config: VAEConfig, data: DataConfig) -> keras.Model:
     """
     latents = keras.Input((config.latent_size,), name="latents")
     heads = dense_stack(latents, config.hidden, 2)
-    raw = layers.Dense(2 + PARAMETERS * config.components, kernel_initializer=small_start(), name="base")(heads)
+    raw = layers.Dense(
+        2 + PARAMETERS * config.components, kernel_initializer=small_start(), name="base"
+    )(heads)
     log_flux = layers.Dense(1, kernel_initializer=small_start(), name="log_flux")(heads)
     log_flux = SoftBound(-6.0, 6.0)(log_flux)
     log_flux = layers.Rescaling(LOG_FLUX_SCALE, LOG_FLUX_MEAN)(log_flux)

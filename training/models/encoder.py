@@ -24,7 +24,9 @@ def build_encoder(config: VAEConfig, data: DataConfig) -> keras.Model:
         x = residual_stage(downsample(x, width) if stage else x, width, config.blocks)
     x = dense_stack(layers.Flatten()(x), config.hidden, 1)
     mean = layers.Dense(config.latent_size, kernel_initializer=small_start(), name="mean")(x)
-    log_scale = layers.Dense(config.latent_size, name="log_scale", kernel_initializer=small_start())(x)
+    log_scale = layers.Dense(
+        config.latent_size, name="log_scale", kernel_initializer=small_start()
+    )(x)
     outputs = [SoftBound(-8.0, 8.0)(mean), SoftBound(-8.0, 1.5)(log_scale)]
     return keras.Model([image, psf, noise_variance], outputs, name="encoder")
 
@@ -33,7 +35,7 @@ def build_encoder(config: VAEConfig, data: DataConfig) -> keras.Model:
 class NetworkInput(layers.Layer):
     """Stack what the encoder sees: the image in units of its noise, the PSF, the noise level.
 
-    The inverse hyperbolic sine, at two scales, brings four decades of flux into the range of a network.
+    The inverse hyperbolic sine, at two scales, brings four decades of flux into a network's range.
     """
 
     def __init__(self, stamp_size: int, **kwargs):

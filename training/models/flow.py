@@ -2,10 +2,11 @@
 
 Papamakarios et al. 2017 (arXiv:1705.07057): a stack of affine autoregressive layers, each
 u_i = (z_i - shift_i(z_<i, c)) exp(-log_scale_i(z_<i, c)), with fixed permutations between them.
-The masks are multiplied in inside the layer at every call, so no optimizer can break them, and the log scales
-are bounded, without which the flow diverges at useful rates.
+The masks are multiplied in inside the layer at every call, so no optimizer can break them, and the
+log scales are bounded, without which the flow diverges at useful rates.
 """
 
+import itertools
 import math
 
 import keras
@@ -50,7 +51,7 @@ def autoregressive_masks(size: int, hidden: tuple[int, ...]) -> list[np.ndarray]
     """
     degrees = [np.arange(1, size + 1)]
     degrees += [np.arange(width) % max(size - 1, 1) + 1 for width in hidden]
-    masks = [(b[None, :] >= a[:, None]) for a, b in zip(degrees[:-1], degrees[1:], strict=True)]
+    masks = [(b[None, :] >= a[:, None]) for a, b in itertools.pairwise(degrees)]
     last = np.arange(1, size + 1)[None, :] > degrees[-1][:, None]
     return [*masks, np.concatenate([last, last], axis=1)]
 
@@ -74,7 +75,9 @@ class AutoregressiveLayer(keras.layers.Layer):
             width = layer.mask.shape[1]
         self.conditioner.build((None, 3))
 
-    def shift_and_log_scale(self, latents: tf.Tensor, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def shift_and_log_scale(
+        self, latents: tf.Tensor, features: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return what z_i is shifted and scaled by, each (n, size)."""
         x = tf.nn.silu(self.stack[0](latents) + self.conditioner(features))
         for layer in self.stack[1:]:
@@ -107,18 +110,36 @@ class ConditionalFlow(keras.Model):
         self.size, self.temperature = size, config.temperature
         self.flow_layers = [AutoregressiveLayer(size, config.hidden) for _ in range(config.layers)]
         rng = np.random.default_rng(0)
-        orders = [np.arange(size)[::-1] if k % 2 else rng.permutation(size) for k in range(config.layers)]
+        orders = [
+            np.arange(size)[::-1] if k % 2 else rng.permutation(size) for k in range(config.layers)
+        ]
         self.orders = [tf.constant(order, tf.int32) for order in orders]
         self.inverses = [tf.constant(np.argsort(order), tf.int32) for order in orders]
-        names = {"latent_mean": size, "latent_scale": size, "condition_mean": 3, "condition_scale": 3}
+        names = {
+            "latent_mean": size,
+            "latent_scale": size,
+            "condition_mean": 3,
+            "condition_scale": 3,
+        }
         for name, length in names.items():
-            setattr(self, name, self.add_weight(name=name, shape=(length,), initializer="ones", trainable=False))
+            setattr(
+                self,
+                name,
+                self.add_weight(name=name, shape=(length,), initializer="ones", trainable=False),
+            )
         for layer in self.flow_layers:
             layer.build((None, size))
         self.built = True
 
     @classmethod
-    def create(cls, config: FlowConfig, size: int, mean: np.ndarray, scale: np.ndarray, conditions: np.ndarray):
+    def create(
+        cls,
+        config: FlowConfig,
+        size: int,
+        mean: np.ndarray,
+        scale: np.ndarray,
+        conditions: np.ndarray,
+    ):
         """Return a flow standardised to a training set's latents and conditions."""
         flow = cls(config, size)
         features = standardise_conditions(tf.constant(conditions), tf.zeros(3), tf.ones(3)).numpy()

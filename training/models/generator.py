@@ -11,8 +11,9 @@ class GalaxyModule(tf.Module):
     """What a galaxy module promises, as TensorFlow functions with fixed names (float32 all).
 
     The only randomness of ``generate`` is its input ``random_normal`` (n, latent_size + 1): the
-    latents' noise, then one number whose quantile picks one of the eight flips and quarter turns of the
-    stamp. No direction on the sky is special, so the population has none, whatever the networks learnt.
+    latents' noise, then one number whose quantile picks one of the eight flips and quarter turns
+    of the stamp. No direction on the sky is special, so the population has none, whatever the
+    networks learnt.
     """
 
     def __init__(self, vae: VAE, flow: ConditionalFlow, stamp_size: int, psf_size: int):
@@ -28,7 +29,9 @@ class GalaxyModule(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Return the concrete functions to save, by name."""
-        conditions = [tf.TensorSpec([None], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")]
+        conditions = [
+            tf.TensorSpec([None], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")
+        ]
         random_normal = tf.TensorSpec([None, self.random_size], tf.float32, name="random_normal")
         latents = tf.TensorSpec([None, self.flow.size], tf.float32, name="latents")
         image = tf.TensorSpec([None, self.stamp_size, self.stamp_size], tf.float32, name="image")

@@ -25,7 +25,9 @@ class VAE:
         """Weights of both networks."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
-    def sample_posterior(self, stamps: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def sample_posterior(
+        self, stamps: dict[str, tf.Tensor], seed: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         """Return a latent sample, mean and log scale of the posterior, each (n, latent_size)."""
         mean, log_scale = self.encoder([stamps["image"], stamps["psf"], stamps["noise_variance"]])
         noise = tf.random.stateless_normal(tf.shape(mean), seed)
@@ -39,17 +41,27 @@ class VAELoss:
         self.vae, self.fit, self.mag_column = vae, fit, mag_column
         self.noise_power = tf.constant(noise_power)
 
-    def __call__(self, stamps: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, stamps: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Return the loss (key ``loss``) and its parts, means over the batch."""
         latents, mean, log_scale = self.vae.sample_posterior(stamps, seed)
         images, residual = self.vae.decoder(latents)
         excess = self.excess_chi_square(images, stamps)
-        weight = losses.flux_weight(flux_of(stamps["conditions"][:, self.mag_column]), self.fit.flux_cap)
+        weight = losses.flux_weight(
+            flux_of(stamps["conditions"][:, self.mag_column]), self.fit.flux_cap
+        )
         kl = tf.reduce_mean(losses.kl_divergence(mean, log_scale))
         rough = tf.reduce_mean(losses.roughness(residual))
         misfit = tf.reduce_mean(0.5 * weight * excess)
         total = misfit + self.kl_weight(step) * kl + self.fit.roughness * rough
-        return {"loss": total, "misfit": misfit, "kl": kl, "excess_chi2": tf.reduce_mean(excess), "rough": rough}
+        return {
+            "loss": total,
+            "misfit": misfit,
+            "kl": kl,
+            "excess_chi2": tf.reduce_mean(excess),
+            "rough": rough,
+        }
 
     def excess_chi_square(self, images: tf.Tensor, stamps: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return chi^2 of each stamp less its number of pixels, (n,)."""

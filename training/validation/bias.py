@@ -1,6 +1,7 @@
 """Bias curves: how the medians of a generated population differ from the data's, bin by bin."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -25,19 +26,23 @@ class BiasCurve:
         return float(np.nanmax(np.abs(self.bias)))
 
 
-def bias_curve(generated: np.ndarray, data: np.ndarray, condition: np.ndarray, edges: np.ndarray) -> BiasCurve:
+def bias_curve(
+    generated: np.ndarray, data: np.ndarray, condition: np.ndarray, edges: np.ndarray
+) -> BiasCurve:
     """Return median(generated) / median(data) - 1 in bins; pairs with a NaN are left out."""
     good = np.isfinite(generated) & np.isfinite(data)
     rng = np.random.default_rng(5)
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = good & (condition >= low) & (condition < high)
         rows.append(_median_bias(generated[inside], data[inside], rng))
     bias, error, count = np.array(rows).T
     return BiasCurve(edges, bias, error, count.astype(int))
 
 
-def _median_bias(generated: np.ndarray, data: np.ndarray, rng: np.random.Generator) -> tuple[float, float, int]:
+def _median_bias(
+    generated: np.ndarray, data: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float, int]:
     if len(data) < MIN_COUNT:
         return np.nan, np.nan, len(data)
     picks = rng.integers(len(data), size=(100, len(data)))

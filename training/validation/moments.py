@@ -42,6 +42,8 @@ def measure(image: np.ndarray) -> tuple[float, ...]:
 def measure_all(images: np.ndarray, processes: int | None = None) -> Moments:
     """Measure stamps (n, y, x) over processes."""
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(processes or os.cpu_count(), mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        processes or os.cpu_count(), mp_context=context
+    ) as pool:
         rows = list(pool.map(measure, images, chunksize=64))
     return Moments(*np.array(rows, dtype=float).reshape(-1, len(FIELDS)).T)

@@ -25,7 +25,9 @@ class Scene:
     psf: np.ndarray
 
 
-def scenes(model: GenerativeGalaxyModel, stamps: StampSet, split: str, limit: int) -> Iterator[Scene]:
+def scenes(
+    model: GenerativeGalaxyModel, stamps: StampSet, split: str, limit: int
+) -> Iterator[Scene]:
     """Yield up to `limit` pairs of a split, each generated galaxy drawn by GalSim."""
     noise = galsim.getCOSMOSNoise(rng=galsim.BaseDeviate(SEED))
     done = 0
@@ -35,14 +37,20 @@ def scenes(model: GenerativeGalaxyModel, stamps: StampSet, split: str, limit: in
         seeds = [SEED + done + i for i in range(len(rows["image"]))]
         for i, galaxy in enumerate(model.sample(table, seeds=seeds)):
             image = observe(galaxy, rows["psf"][i], float(rows["noise_variance"][i]), noise, model)
-            yield Scene(rows["conditions"][i], rows["image"][i], image, galaxy.stamp, rows["psf"][i])
+            yield Scene(
+                rows["conditions"][i], rows["image"][i], image, galaxy.stamp, rows["psf"][i]
+            )
         done += len(seeds)
         if done >= limit:
             return
 
 
 def observe(
-    galaxy: galsim.GSObject, psf: np.ndarray, variance: float, noise: galsim.BaseCorrelatedNoise, model: GenerativeGalaxyModel
+    galaxy: galsim.GSObject,
+    psf: np.ndarray,
+    variance: float,
+    noise: galsim.BaseCorrelatedNoise,
+    model: GenerativeGalaxyModel,
 ) -> np.ndarray:
     """Draw a galaxy through an effective PSF on the module's own stamp and add noise, (y, x)."""
     seen = galsim.Convolve(galaxy, psf_profile(psf, model.pixel_size))
