@@ -1,6 +1,6 @@
 """Every error and warning that galsim_hub raises, and when to raise which.
 
-=======================  ==============================================================
+======================== ==============================================================
 `UnknownModuleError`     a name, version or folder leads to no module
 `CardError`              a module's card is missing, invalid or of a newer specification
 `CorruptedModuleError`   a module's files are not those that its card describes
@@ -12,7 +12,7 @@
 `ImageError`             an image, PSF or noise variance cannot be encoded
 `LatentError`            an array of latent codes has the wrong shape or values
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
-=======================  ==============================================================
+======================== ==============================================================
 
 Each carries the offending values as attributes, survives a pickle (GalSim sends
 exceptions between processes), and ends its message with what to do.
