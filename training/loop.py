@@ -201,7 +201,7 @@ class Journal:
 
     def __init__(self, fit: Fit):
         self.fit = fit
-        self.started, self.first = time.monotonic(), int(fit.step)
+        self.first, self.last = int(fit.step), (int(fit.step), time.monotonic())
 
     def __enter__(self) -> "Journal":
         self.file = open(self.fit.folder / "metrics.jsonl", "a", buffering=1)
@@ -223,9 +223,15 @@ class Journal:
                 f"The loss became {values['loss']} at step {step}. The last checkpoint is in "
                 f"{self.fit.folder / 'checkpoints'}: lower the learning rate and resume."
             )
-        rate = (step - self.first) * self.fit.config.batch / (time.monotonic() - self.started)
+        rate = self._rate(step)
         bar.set_postfix(loss=f"{values['loss']:.2f}", images_per_s=f"{rate:.0f}")
         self.write(values | {"images_per_s": round(rate, 1)})
+
+    def _rate(self, step: int) -> float:
+        """Return images per second since the last report."""
+        now, (before, then) = time.monotonic(), self.last
+        self.last = (step, now)
+        return (step - before) * self.fit.config.batch / (now - then)
 
     def write(self, values: dict) -> None:
         """Append one line."""
