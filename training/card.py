@@ -96,7 +96,7 @@ def describe_training(config: Config, manifest: dict) -> dict:
     return {
         "source": config.data.source,
         "galaxies": manifest["counts"],
-        "inputs": {k: v["sha256"] for k, v in manifest["inputs"].items()},
+        "inputs": manifest["inputs"],
         "data_sha256": manifest["config_sha256"],
         "vae": dataclasses.asdict(config.vae)
         | {"steps": done["vae"]["steps"], "recipe": fingerprint(config.fit_vae)},

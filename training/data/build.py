@@ -167,7 +167,6 @@ def _write_manifest(
     shards = {t.name: json.loads(_sidecar(folder, t).read_text()) for t in tasks}
     correlation = noise_covariance(galsim.getCOSMOSNoise(), config.stamp_size, config.pixel_scale)
     np.save(folder / "noise_power.npy", dihedral_spectra(correlation))
-    inputs = {"catalogue": config.catalogue, "psfs": config.psfs}
     manifest = {
         "config": dataclasses.asdict(config),
         "config_sha256": fingerprint(config),
@@ -181,11 +180,7 @@ def _write_manifest(
             "noise_power": "expected periodogram at unit variance, by flip and quarter turn",
         },
         "conditions": list(config.columns),
-        "inputs": {
-            k: {"file": pathlib.Path(p).name, "sha256": sha256_of(p)}
-            for k, p in inputs.items()
-            if p
-        },
+        "inputs": {path.name: sha256_of(path) for path in source.input_files()},
         "counts": {s: sum(r["count"] for r in shards.values() if r["split"] == s) for s in SPLITS},
         "failed": sum(len(r["failed"]) for r in shards.values()),
         "catalogue_size": len(source),

@@ -58,6 +58,17 @@ class StampSource:
         columns = [self._column(name) for name in self.config.columns.values()]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def input_files(self) -> list[pathlib.Path]:
+        """Return every file that the stamps are made from."""
+        catalogue = pathlib.Path(self.config.catalogue)
+        if self.config.source == "parametric":
+            return [catalogue, *([pathlib.Path(self.config.psfs)] if self.config.psfs else [])]
+        cat = self.catalogue.real_cat
+        named = [*cat.gal_file_name, *cat.psf_file_name, *cat.noise_file_name]
+        images = {catalogue.parent / pathlib.Path(name).name for name in named}
+        fits_table = catalogue.with_name(catalogue.name.replace(".fits", "_fits.fits"))
+        return [catalogue, fits_table, *sorted(images)]
+
     def usable(self) -> np.ndarray:
         """Return which galaxies have finite conditions, positive where a logarithm is taken."""
         names = list(self.config.columns)
