@@ -92,7 +92,8 @@ class FitConfig:
     """How a model is fitted: steps, batch, rate, weights of the loss.
 
     `learning_rate` falls by a cosine to `final_rate` times itself; `kl_warmup` is in steps;
-    `flux_cap` [count] is the flux beyond which a galaxy's weight falls as 1 / flux^2.
+    `flux_cap` [count] is the flux beyond which a galaxy's weight falls as 1 / flux^2, and
+    `misfit_scale` [nat] the misfit beyond which it counts by its logarithm.
     """
 
     steps: int
@@ -104,6 +105,7 @@ class FitConfig:
     kl_weight: float = 1.0
     kl_warmup: int = 2000
     flux_cap: float = 30.0
+    misfit_scale: float = 300.0
     roughness: float = 0.0
     ema: float = 0.999
     checkpoint_minutes: float = 3.0

@@ -71,6 +71,17 @@ def flux_weight(flux: tf.Tensor, cap: float) -> tf.Tensor:
     return 1.0 / (1.0 + (flux / cap) ** 2)
 
 
+def robust(misfit: tf.Tensor, scale: float) -> tf.Tensor:
+    """Return the misfit itself up to `scale` and ``scale (1 + log(misfit / scale))`` beyond, (n,).
+
+    A galaxy that the model cannot fit yet pulls with the strength of its relative misfit, as under
+    a Student likelihood; one that it fits counts in full. Without it, gradients early in training
+    are those of the few brightest galaxies.
+    """
+    beyond = tf.math.log(tf.maximum(misfit, scale) / scale)
+    return tf.minimum(misfit, scale) + scale * beyond
+
+
 def roughness(residual: tf.Tensor) -> tf.Tensor:
     """Return the mean squared Laplacian of a log image, (n,): the likelihood does not see it."""
     centre = residual[:, 1:-1, 1:-1]

@@ -23,9 +23,13 @@ def build_encoder(config: VAEConfig, data: DataConfig) -> keras.Model:
     for stage, width in enumerate(config.widths):
         x = residual_stage(downsample(x, width) if stage else x, width, config.blocks)
     x = dense_stack(layers.Flatten()(x), config.hidden, 1)
-    mean = layers.Dense(config.latent_size, kernel_initializer=small_start(), name="mean")(x)
+    mean = layers.Dense(config.latent_size, name="mean")(x)
+    narrow = keras.initializers.Constant(-2.0)  # codes must speak louder than their noise at first
     log_scale = layers.Dense(
-        config.latent_size, name="log_scale", kernel_initializer=small_start()
+        config.latent_size,
+        kernel_initializer=small_start(),
+        bias_initializer=narrow,
+        name="log_scale",
     )(x)
     outputs = [SoftBound(-8.0, 8.0)(mean), SoftBound(-8.0, 1.5)(log_scale)]
     return keras.Model([image, psf, noise_variance], outputs, name="encoder")

@@ -53,7 +53,7 @@ class VAELoss:
         )
         kl = tf.reduce_mean(losses.kl_divergence(mean, log_scale))
         rough = tf.reduce_mean(losses.roughness(residual))
-        misfit = tf.reduce_mean(0.5 * weight * excess)
+        misfit = tf.reduce_mean(losses.robust(0.5 * weight * excess, self.fit.misfit_scale))
         total = misfit + self.kl_weight(step) * kl + self.fit.roughness * rough
         return {
             "loss": total,
