@@ -104,7 +104,7 @@ class Fit:
         """
         self._claim()
         self._resume()
-        last = min(until or self.config.steps, self.config.steps)
+        last = self.config.steps if until is None else min(until, self.config.steps)
         self._loop(last)
         self.manager.save(checkpoint_number=int(self.step))
         summary = {"steps": int(self.step), "best_validation_loss": float(self.best)}

@@ -1,7 +1,7 @@
 """Decoder: latent code to a positive, noiseless, PSF-free image of the galaxy."""
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from ..config import DataConfig, VAEConfig
 from .base import PARAMETERS, HybridImage
@@ -13,8 +13,8 @@ LOG_FLUX_MEAN, LOG_FLUX_SCALE = 1.5, 1.2  # of the COSMOS 25.2 sample [log count
 def build_decoder(config: VAEConfig, data: DataConfig) -> keras.Model:
     """Return the decoder.
 
-    Input: latents (n, latent_size). Outputs: image (n, y, x) [count per pixel] and the residual
-    log image (n, y, x) that the network adds to its analytic base.
+    Input: latents (n, latent_size). Outputs: image (n, y, x) [count per pixel] and the residual log
+    image, (n, top, top) for ``top = config.decoder_top``, that is enlarged and added to the base.
     """
     latents = keras.Input((config.latent_size,), name="latents")
     heads = dense_stack(latents, config.hidden, 2)
@@ -24,21 +24,29 @@ def build_decoder(config: VAEConfig, data: DataConfig) -> keras.Model:
     log_flux = layers.Dense(1, kernel_initializer=small_start(), name="log_flux")(heads)
     log_flux = SoftBound(-6.0, 6.0)(log_flux)
     log_flux = layers.Rescaling(LOG_FLUX_SCALE, LOG_FLUX_MEAN)(log_flux)
-    residual = residual_image(latents, config, data)
-    image = HybridImage(data.stamp_size, config.components, name="image")([raw, residual, log_flux])
+    residual = residual_image(latents, config)
+    full = enlarge(residual, data.stamp_size)
+    image = HybridImage(data.stamp_size, config.components, name="image")([raw, full, log_flux])
     return keras.Model(latents, [image, residual], name="decoder")
 
 
-def residual_image(latents, config: VAEConfig, data: DataConfig):
-    """Return the network's deviation from the base, (n, y, x), zero at the start."""
+def residual_image(latents, config: VAEConfig):
+    """Return the network's deviation from the base, (n, top, top), of zero mean."""
     coarse = config.decoder_top >> (len(config.decoder_widths) - 1)
     x = dense_stack(latents, config.hidden, 1)
     x = layers.Dense(coarse**2 * config.decoder_widths[0], activation="silu")(x)
     x = layers.Reshape((coarse, coarse, config.decoder_widths[0]))(x)
     for stage, width in enumerate(config.decoder_widths):
         x = residual_stage(upsample(x, width) if stage else x, width, config.blocks)
-    x = layers.Conv2D(1, 3, padding="same", kernel_initializer=small_start())(x)
-    x = SoftBound(-8.0, 4.0)(x)
-    while x.shape[1] < data.stamp_size:
+    x = layers.Conv2D(1, 3, padding="same", use_bias=False, kernel_initializer=small_start(0.1))(x)
+    # Softmax ignores a constant, so nothing would keep it from drifting into the bound.
+    x = SoftBound(-6.0, 6.0)(x - ops.mean(x, axis=(1, 2), keepdims=True))
+    return layers.Reshape((config.decoder_top, config.decoder_top))(x)
+
+
+def enlarge(x, size: int):
+    """Resize a log image (n, s, s) to (n, size, size) by doublings."""
+    x = layers.Reshape((*x.shape[1:], 1))(x)
+    while x.shape[1] < size:
         x = layers.UpSampling2D(2, interpolation="bilinear")(x)
-    return layers.Reshape((data.stamp_size, data.stamp_size))(x)
+    return layers.Reshape((size, size))(x)
