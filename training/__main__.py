@@ -5,6 +5,8 @@ import importlib
 import logging
 import sys
 
+from galsim_hub.errors import GalSimHubError
+
 from .config import load_config
 from .errors import TrainingError
 
@@ -33,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         importlib.import_module(f"training.commands.{args.verb}").run(
             load_config(args.config, args.overrides), args
         )
-    except TrainingError as error:
+    except (TrainingError, GalSimHubError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
     return 0

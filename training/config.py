@@ -168,14 +168,19 @@ def fingerprint(section: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _override(tree: dict, override: str) -> None:
+def _override(tree: object, override: str) -> None:
     key, equals, value = override.partition("=")
     if not equals:
         raise ConfigError(f"Override {override!r} must look like section.key=value.")
     *parents, leaf = key.split(".")
     for parent in parents:
-        tree = tree.setdefault(parent, {})
-    tree[leaf] = yaml.safe_load(value)
+        tree = tree.setdefault(parent, {}) if isinstance(tree, dict) else None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"Override {override!r} points below a value that is no section.")
+    try:
+        tree[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The value of override {override!r} is not YAML: {error}") from error
 
 
 def _build(cls: type, tree: object, where: str) -> typing.Any:
@@ -201,7 +206,8 @@ def _convert(hint: typing.Any, value: object, where: str) -> object:
         return _build(typing.cast(type, hint), value, where)
     origin = typing.get_origin(hint) or hint
     if origin is tuple and isinstance(value, list):
-        return tuple(value)
+        element = typing.get_args(hint)[0]
+        return tuple(_convert(element, v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is float and isinstance(value, str | int) and not isinstance(value, bool):
         try:
             return float(value)

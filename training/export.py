@@ -1,6 +1,5 @@
 """Write a module folder: SavedModel, golden sample, cover and card, all or nothing."""
 
-import hashlib
 import os
 import pathlib
 import shutil
@@ -38,6 +37,7 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         raise ConfigError(
             f"{target} exists, and a released version never changes: raise export.version."
         )
+    require_finished(pathlib.Path(config.workdir))
     target.parent.mkdir(parents=True, exist_ok=True)
     module, conditions = assemble(config)
     with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
@@ -50,6 +50,16 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         shutil.rmtree(target, ignore_errors=True)
         os.replace(folder, target)
     return target
+
+
+def require_finished(workdir: pathlib.Path) -> None:
+    """Raise `ConfigError` unless both fits of a recipe have ended."""
+    open_fits = [n for n in ("vae", "flow") if not (workdir / n / "done.json").is_file()]
+    if open_fits:
+        raise ConfigError(
+            f"The fit of {' and '.join(open_fits)} in {workdir} has not ended: run "
+            "'python -m training train CONFIG' until it has."
+        )
 
 
 def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
@@ -119,8 +129,3 @@ def program_files(folder: pathlib.Path) -> dict[str, str]:
         *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),
     ]
     return {name: sha256_of(folder / name) for name in names}
-
-
-def recipe_sha256(text: str) -> str:
-    """Return the hash by which a card names the recipe that made it."""
-    return hashlib.sha256(text.encode()).hexdigest()

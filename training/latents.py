@@ -1,5 +1,6 @@
 """The posterior of every galaxy of the stamp set, on which the flow is trained."""
 
+import hashlib
 import pathlib
 
 import numpy as np
@@ -23,11 +24,13 @@ def encode_split(vae: VAE, stamps: StampSet, split: str, batch: int = 128) -> di
 def cached_latents(
     vae: VAE, stamps: StampSet, path: pathlib.Path
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return the posteriors of train and validation splits, encoding them once a file."""
-    if not path.is_file():
+    """Return the posteriors of train and validation splits, encoding them once an encoder."""
+    mine = hashlib.sha256(b"".join(w.tobytes() for w in vae.encoder.get_weights())).hexdigest()
+    if not (path.is_file() and np.load(path)["encoder_sha256"] == mine):
         tables = {s: encode_split(vae, stamps, s) for s in ("train", "validation")}
         part = path.with_name("part." + path.name)
-        np.savez(part, **{f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()})
+        arrays = {f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()}
+        np.savez(part, encoder_sha256=mine, **arrays)
         part.replace(path)
     with np.load(path) as file:
         names = ("mean", "log_scale", "conditions")

@@ -5,6 +5,7 @@ A run lives in a folder: ``checkpoints/`` (the newest few), ``metrics.jsonl`` (o
 last checkpoint with the same batches and the same random numbers, hence the same losses.
 """
 
+import hashlib
 import json
 import math
 import pathlib
@@ -26,6 +27,7 @@ class Task(Protocol):
     """What the loop must know of a model."""
 
     model: keras.Model
+    identity: str  # hash of what shapes the fit beside its FitConfig: data and architecture
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield training batches as if `step` of them had been drawn."""
@@ -62,10 +64,17 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Fit:
-    """A resumable run of a task in a folder."""
+    """A resumable run of a task in a folder.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a run of another recipe, architecture or stamp set.
+    """
 
     def __init__(self, task: Task, config: FitConfig, folder: pathlib.Path):
         self.task, self.config, self.folder = task, config, pathlib.Path(folder)
+        self._claim()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pictures").mkdir(exist_ok=True)
         self.optimizer = keras.optimizers.Adam(
@@ -95,6 +104,8 @@ class Fit:
     def run(self, until: int | None = None) -> dict[str, float]:
         """Train up to `until` (or the recipe's steps), resuming if a checkpoint stands.
 
+        A run that is done is left as it is.
+
         Raises
         ------
         DivergedError
@@ -102,7 +113,6 @@ class Fit:
         ConfigError
             If the folder holds a run of another recipe.
         """
-        self._claim()
         self._resume()
         last = self.config.steps if until is None else min(until, self.config.steps)
         self._loop(last)
@@ -126,6 +136,7 @@ class Fit:
             while int(self.step) < last and not self._tired():
                 metrics = self._train_step(next(batches))
                 self.step.assign_add(1)
+                self._check_finite(float(metrics["loss"]))
                 journal.note(metrics, bar)
                 self._now_and_then(journal)
                 if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
@@ -162,6 +173,13 @@ class Fit:
         self.optimizer.apply(tape.gradient(metrics["loss"], variables), variables)
         return metrics
 
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"The loss became {loss} at step {int(self.step)}. The last checkpoint is in "
+                f"{self.folder / 'checkpoints'}: lower the learning rate and resume."
+            )
+
     def _tired(self) -> bool:
         return int(self.waited) >= self.config.patience
 
@@ -171,7 +189,8 @@ class Fit:
             self.manager.checkpoint.restore(newest).assert_existing_objects_matched()
 
     def _claim(self) -> None:
-        mark, mine = self.folder / "recipe.sha256", fingerprint(self.config)
+        recipe = f"{fingerprint(self.config)}/{self.task.identity}"
+        mark, mine = self.folder / "recipe.sha256", hashlib.sha256(recipe.encode()).hexdigest()
         if mark.is_file() and mark.read_text() != mine:
             raise ConfigError(
                 f"{self.folder} holds a run of another recipe: choose another workdir or remove it."
@@ -212,17 +231,12 @@ class Journal:
         self.file.close()
 
     def note(self, metrics: dict[str, tf.Tensor], bar: Any) -> None:
-        """Report now and then; stop the run if the loss is not finite."""
+        """Report now and then."""
         step = int(self.fit.step)
         bar.update(1)
         if step % REPORT_EVERY and step - self.first > 3:
             return
         values = {k: float(v) for k, v in metrics.items()}
-        if not math.isfinite(values["loss"]):
-            raise DivergedError(
-                f"The loss became {values['loss']} at step {step}. The last checkpoint is in "
-                f"{self.fit.folder / 'checkpoints'}: lower the learning rate and resume."
-            )
         rate = self._rate(step)
         bar.set_postfix(loss=f"{values['loss']:.2f}", images_per_s=f"{rate:.0f}")
         self.write(values | {"images_per_s": round(rate, 1)})

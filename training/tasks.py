@@ -1,5 +1,6 @@
 """What the training loop does for each of the two models."""
 
+import hashlib
 import pathlib
 from collections.abc import Iterator
 
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import losses
-from .config import Config
+from .config import Config, fingerprint
 from .data.pipeline import StampSet
 from .errors import ConfigError
 from .models.flow import ConditionalFlow
@@ -34,6 +35,7 @@ class VAETask:
         self.stamps = StampSet(config.data.directory)
         self.vae = VAE(config.vae, config.data)
         self.model = Pair(self.vae)
+        self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
         self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column)
         self._validation_loss = tf.function(
@@ -73,6 +75,7 @@ class FlowTask:
         self.config, self.fit = config, config.fit_flow
         self.latents = latents
         train = latents["train"]
+        self.identity = f"{fingerprint(config.flow)}/{_content(train)}"
         spread = np.sqrt(
             np.var(train["mean"], axis=0) + np.mean(np.exp(2.0 * train["log_scale"]), axis=0)
         )
@@ -119,6 +122,10 @@ class FlowTask:
         noise = tf.constant(rng.standard_normal(truth.shape), tf.float32)
         drawn = self.flow.sample(noise, tf.constant(held_out["conditions"])).numpy()
         latent_figure(truth, drawn).savefig(path, dpi=80)
+
+
+def _content(table: dict[str, np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(column.tobytes() for column in table.values())).hexdigest()
 
 
 def load_best(model: keras.Model, folder: pathlib.Path) -> None:

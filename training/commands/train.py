@@ -23,19 +23,16 @@ def run(config: Config, args: argparse.Namespace) -> None:
 
 
 def fit(name: str, config: Config, until: int | None = None) -> dict[str, float]:
-    """Fit one model in its folder of the recipe's workdir, or return at once if that is done."""
+    """Fit one model in its folder of the recipe's workdir."""
     import keras
 
     from ..loop import Fit
     from ..tasks import VAETask
 
-    folder = pathlib.Path(config.workdir) / name
-    if (folder / "done.json").is_file():
-        return json.loads((folder / "done.json").read_text())
     recipe = getattr(config, f"fit_{name}")
     keras.utils.set_random_seed(recipe.seed)  # of the weights that the fit starts from
     task = VAETask(config) if name == "vae" else flow_task(config)
-    return Fit(task, recipe, folder).run(until)
+    return Fit(task, recipe, pathlib.Path(config.workdir) / name).run(until)
 
 
 def flow_task(config: Config):

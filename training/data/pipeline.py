@@ -5,12 +5,15 @@ and the step, so a fit that is killed continues with the very batches that it wo
 """
 
 import functools
+import hashlib
+import json
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
+from ..errors import DataError
 from .build import load_manifest
 from .records import parse
 
@@ -24,6 +27,12 @@ class StampSet:
         self.directory = pathlib.Path(directory)
         self.manifest = load_manifest(directory)
         self.noise_power = np.load(self.directory / "noise_power.npy")
+
+    @property
+    def identity(self) -> str:
+        """Hash of what every shard holds, wherever the set is."""
+        shards = {name: shard["sha256"] for name, shard in self.manifest["shards"].items()}
+        return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
 
     def count(self, split: str) -> int:
         """Return the number of stamps of a split."""
@@ -44,6 +53,11 @@ class StampSet:
     ) -> Iterator[dict[str, tf.Tensor]]:
         """Yield augmented batches for ever, beginning as if `step` batches had been drawn."""
         steps_per_epoch = self.count(split) // batch
+        if not steps_per_epoch:
+            raise DataError(
+                f"The {split} split has {self.count(split)} stamps, fewer than a batch of {batch}: "
+                "lower the recipe's batch."
+            )
         while True:
             epoch, done = divmod(step, steps_per_epoch)
             for stamps in self._epoch(split, batch, seed, epoch, done):

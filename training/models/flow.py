@@ -50,7 +50,8 @@ def autoregressive_masks(size: int, hidden: tuple[int, ...]) -> list[np.ndarray]
     The last mask is for two outputs an input: all shifts, then all log scales.
     """
     degrees = [np.arange(1, size + 1)]
-    degrees += [np.arange(width) % max(size - 1, 1) + 1 for width in hidden]
+    # Degree 0 sees the conditions alone: through it the first output depends on them too.
+    degrees += [np.arange(width) % size for width in hidden]
     masks = [(b[None, :] >= a[:, None]) for a, b in itertools.pairwise(degrees)]
     last = np.arange(1, size + 1)[None, :] > degrees[-1][:, None]
     return [*masks, np.concatenate([last, last], axis=1)]

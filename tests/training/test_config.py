@@ -1,0 +1,157 @@
+"""Recipes: every number is checked when it is read, not a night later."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.config import DataConfig, FitConfig, KnotsConfig, fingerprint, load_config
+from training.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
+MINIMAL = {
+    "workdir": "runs/x",
+    "data": {"directory": "data/x"},
+    "vae": {},
+    "flow": {},
+    "fit_vae": {"steps": 10},
+    "fit_flow": {"steps": 10},
+    "export": {"name": "x", "version": 1, "summary": "x"},
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(tree) -> Path:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(tree if isinstance(tree, str) else yaml.safe_dump(tree))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_recipe_of_the_repository_loads(path):
+    config = load_config(path)
+    assert config.fit_vae.steps > 0
+    assert list(config.data.columns) == ["flux_radius", "mag_auto", "zphot"]
+
+
+def test_every_recipe_writes_a_module_of_its_own():
+    exports = [load_config(path).export for path in CONFIGS]
+    assert len({(e.name, e.version) for e in exports}) == len(CONFIGS)
+
+
+def test_missing_file_error_lists_the_recipes_of_that_folder(write):
+    known = write(MINIMAL)
+    with pytest.raises(ConfigError, match=re.escape(str(known))):
+        load_config(known.with_name("missing.yaml"))
+
+
+def test_invalid_yaml_is_a_config_error(write):
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        load_config(write("workdir: [unclosed"))
+
+
+@pytest.mark.parametrize("section", ["data", "vae", "flow", "fit_vae", "fit_flow", "export"])
+def test_unknown_key_is_named_with_those_that_exist(write, section):
+    tree = MINIMAL | {section: MINIMAL[section] | {"learning_rat": 1}}
+    with pytest.raises(ConfigError, match=r"unknown keys \['learning_rat'\].*has \["):
+        load_config(write(tree))
+
+
+def test_unknown_section_is_an_error(write):
+    with pytest.raises(ConfigError, match="fit_vea"):
+        load_config(write(MINIMAL | {"fit_vea": {"steps": 1}}))
+
+
+def test_missing_entry_is_named(write):
+    with pytest.raises(ConfigError, match="steps"):
+        load_config(write(MINIMAL | {"fit_vae": {}}))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "fit_vae.steps=many",
+        "fit_vae.steps=1.5",
+        "fit_vae.steps=true",
+        "fit_vae.learning_rate=fast",
+        "fit_vae.learning_rate=null",
+        "data.rotate=1",
+        "data.columns=zphot",
+        "data.noise_variance=4.0e-6",
+        "vae.widths=8",
+        "vae=deep",
+        "workdir=7",
+    ],
+)
+def test_value_of_the_wrong_type_is_an_error_that_names_its_key(write, override):
+    key = override.partition("=")[0].rpartition(".")[2]
+    with pytest.raises(ConfigError, match=key):
+        load_config(write(MINIMAL), [override])
+
+
+def test_override_changes_one_number(write):
+    path = write(MINIMAL)
+    changed = load_config(path, ["fit_vae.steps=77", "vae.widths=[4, 4]"])
+    assert changed.fit_vae.steps == 77
+    assert changed.vae.widths == (4, 4)
+    assert changed.fit_flow == load_config(path).fit_flow
+
+
+def test_override_reaches_a_nested_section(write):
+    assert load_config(write(MINIMAL), ["data.knots.max_knots=9"]).data.knots == KnotsConfig(
+        max_knots=9
+    )
+
+
+def test_override_can_switch_a_section_off(write):
+    assert load_config(write(MINIMAL), ["data.knots=null"]).data.knots is None
+
+
+def test_numbers_without_a_point_are_floats_where_floats_belong(write):
+    rate = load_config(write(MINIMAL), ["fit_vae.learning_rate=1e-3"]).fit_vae.learning_rate
+    assert rate == 0.001  # YAML 1.1 reads 1e-3 as text
+
+
+def test_override_without_equals_sign_is_an_error(write):
+    with pytest.raises(ConfigError, match="section.key=value"):
+        load_config(write(MINIMAL), ["fit_vae.steps"])
+
+
+def test_override_below_a_value_is_an_error(write):
+    with pytest.raises(ConfigError):
+        load_config(write(MINIMAL), ["workdir.folder=x"])
+
+
+def test_override_below_a_section_that_is_off_is_an_error(write):
+    tree = MINIMAL | {"data": {"directory": "d", "knots": None}}
+    with pytest.raises(ConfigError):
+        load_config(write(tree), ["data.knots.max_knots=9"])
+
+
+def test_override_that_is_not_yaml_is_an_error(write):
+    with pytest.raises(ConfigError):
+        load_config(write(MINIMAL), ["vae.widths=[4"])
+
+
+def test_empty_file_with_an_override_is_an_error(write):
+    with pytest.raises(ConfigError):
+        load_config(write(""), ["workdir=x"])
+
+
+def test_elements_of_a_list_are_checked(write):
+    with pytest.raises(ConfigError):
+        load_config(write(MINIMAL), ["vae.widths=[wide, 8]"])
+
+
+def test_fingerprint_changes_with_any_number_and_with_nothing_else():
+    fit = FitConfig(steps=10)
+    assert fingerprint(fit) == fingerprint(FitConfig(steps=10))
+    assert fingerprint(fit) != fingerprint(dataclasses.replace(fit, learning_rate=2.0e-3))
+    data = DataConfig(directory="d")
+    deeper = dataclasses.replace(data, knots=KnotsConfig(max_knots=151))
+    assert fingerprint(data) != fingerprint(deeper)
