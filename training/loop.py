@@ -74,8 +74,8 @@ class Fit:
 
     def __init__(self, task: Task, config: FitConfig, folder: pathlib.Path):
         self.task, self.config, self.folder = task, config, pathlib.Path(folder)
-        self._claim()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._claim()
         (self.folder / "pictures").mkdir(exist_ok=True)
         self.optimizer = keras.optimizers.Adam(
             Rate(config), global_clipnorm=config.clip_norm, use_ema=True, ema_momentum=config.ema
