@@ -107,7 +107,6 @@ def describe_training(config: Config, manifest: dict) -> dict:
 
 def save_card(path: pathlib.Path, front: dict) -> None:
     """Write front matter and prose; the fidelity table is made from the front matter."""
-    plain = yaml.safe_load(yaml.safe_dump(_plain(front)))
     text = string.Template(TEMPLATE.read_text()).substitute(
         name=front["name"],
         version=front["version"],
@@ -115,7 +114,7 @@ def save_card(path: pathlib.Path, front: dict) -> None:
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
-    header = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+    header = yaml.safe_dump(_plain(front), sort_keys=False, allow_unicode=True, width=110)
     path.write_text(f"---\n{header}---\n\n{text}")
 
 

@@ -26,7 +26,7 @@ def cached_latents(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the posteriors of train and validation splits, encoding them once an encoder."""
     mine = hashlib.sha256(b"".join(w.tobytes() for w in vae.encoder.get_weights())).hexdigest()
-    if not (path.is_file() and np.load(path)["encoder_sha256"] == mine):
+    if encoder_of(path) != mine:
         tables = {s: encode_split(vae, stamps, s) for s in ("train", "validation")}
         part = path.with_name("part." + path.name)
         arrays = {f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()}
@@ -35,3 +35,11 @@ def cached_latents(
     with np.load(path) as file:
         names = ("mean", "log_scale", "conditions")
         return {s: {k: file[f"{s}/{k}"] for k in names} for s in ("train", "validation")}
+
+
+def encoder_of(path: pathlib.Path) -> str | None:
+    """Return the hash of the encoder whose posteriors a file holds, None if there is none."""
+    if not path.is_file():
+        return None
+    with np.load(path) as file:
+        return str(file["encoder_sha256"]) if "encoder_sha256" in file else None

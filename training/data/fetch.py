@@ -33,7 +33,7 @@ def check_sha256(path: pathlib.Path, expected: str) -> None:
     if got != expected:
         raise DataError(
             f"{path.name} has sha256 {got}, expected {expected}: the file is damaged or not "
-            "the pinned one. Nothing was kept; try again, and if it persists report both hashes."
+            "the pinned one. Remove it and try again; if it persists report both hashes."
         )
 
 

@@ -3,6 +3,22 @@
 import galsim
 import numpy as np
 
+CORRELATION_LENGTH = 40  # [pixel] as far as the COSMOS correlation function reaches
+
+
+def draw_noise(noise: galsim.BaseCorrelatedNoise, size: int, pixel_scale: float) -> np.ndarray:
+    """Draw noise as a stamp cut out of a wide field has it, float64 (size, size).
+
+    GalSim draws by a transform on the image's own grid, on which opposite edges are neighbours;
+    cutting the stamp out of a larger one undoes that.
+    """
+    wide = size + 2 * CORRELATION_LENGTH
+    image = galsim.Image(wide, wide, scale=pixel_scale, dtype=float)
+    image.addNoise(noise)
+    return image.array[
+        CORRELATION_LENGTH:-CORRELATION_LENGTH, CORRELATION_LENGTH:-CORRELATION_LENGTH
+    ]
+
 
 def noise_covariance(
     noise: galsim.BaseCorrelatedNoise, size: int, pixel_scale: float

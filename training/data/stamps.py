@@ -10,6 +10,7 @@ import numpy as np
 
 from ..config import DataConfig
 from ..errors import DataError
+from .noise import draw_noise
 from .parametric import Galaxy, build_galaxy
 from .psfs import load_psfs, pad_psf, psf_profile
 
@@ -120,7 +121,8 @@ class StampSource:
         if config.rotate:
             galaxy = galaxy.rotate(angle)
         image = self.draw_noiseless(galaxy, psf_index)
-        image.addNoise(self._noise.withVariance(variance).copy(rng=rng))
+        noise = self._noise.withVariance(variance).copy(rng=rng)
+        image.array[:] += draw_noise(noise, config.stamp_size, config.pixel_scale)
         return image.array.astype(np.float32), self._psfs[psf_index], variance, psf_index
 
     def _make_real(self, index: int, rng: galsim.BaseDeviate) -> tuple:
@@ -221,9 +223,7 @@ def place_in_noise(
     stamp: np.ndarray, noise: galsim.BaseCorrelatedNoise, size: int, scale: float
 ) -> np.ndarray:
     """Centre a real stamp in (size, size) pixels; where it does not reach, draw its own noise."""
-    image = galsim.Image(size, size, scale=scale, dtype=float)
-    image.addNoise(noise)
-    out = image.array.astype(np.float32)
+    out = draw_noise(noise, size, scale).astype(np.float32)
     rows, columns = (min(size, n) for n in stamp.shape)
     y, x = (size - rows) // 2, (size - columns) // 2
     v, u = (stamp.shape[0] - rows) // 2, (stamp.shape[1] - columns) // 2

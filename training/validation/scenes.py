@@ -8,6 +8,7 @@ import numpy as np
 
 from galsim_hub import GenerativeGalaxyModel
 
+from ..data.noise import draw_noise
 from ..data.pipeline import StampSet
 from ..data.psfs import psf_profile
 
@@ -56,5 +57,5 @@ def observe(
     seen = galsim.Convolve(galaxy, psf_profile(psf, model.pixel_size))
     image = galsim.Image(model.stamp_size, model.stamp_size, scale=model.pixel_size, dtype=float)
     seen.drawImage(image, method="no_pixel")
-    image.addNoise(noise.withVariance(variance))
-    return image.array
+    noise = noise.withVariance(variance)
+    return image.array + draw_noise(noise, model.stamp_size, model.pixel_size)
