@@ -6,7 +6,6 @@ import hashlib
 import subprocess
 import sys
 
-import galsim
 import numpy as np
 import pytest
 
@@ -135,11 +134,12 @@ def test_galaxies_have_positive_flux_near_their_magnitude(model, catalog, images
 
 
 def test_galaxies_sit_in_the_middle(model, images):
-    for image in images:
-        centroid = galsim.Image(image, scale=1).FindAdaptiveMom().moments_centroid
-        offset = centroid - galsim.PositionD(*[(model.stamp_size + 1) / 2] * 2)
-        # 3 pixels are 0.09 arcsec, the scatter of centres of COSMOS stamps.
-        assert np.hypot(offset.x, offset.y) < 3
+    # Plain moments: there is no noise, and adaptive ones need a PSF to converge on cuspy cores.
+    axis = np.arange(model.stamp_size) - (model.stamp_size - 1) / 2
+    flux = images.sum(axis=(1, 2), dtype=float)
+    x, y = images.sum(axis=1) @ axis / flux, images.sum(axis=2) @ axis / flux
+    # 3 pixels are 0.09 arcsec, the scatter of centres of COSMOS stamps.
+    assert np.hypot(x, y).max() < 3
 
 
 def test_borders_are_empty(images):
