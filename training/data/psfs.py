@@ -13,7 +13,10 @@ from ..errors import DataError
 
 
 def load_psfs(path: str | None, size: int, pixel_scale: float) -> np.ndarray:
-    """Return the PSF stamps, float32 (n, size, size), each of sum 1 about its central pixel.
+    """Return the PSF stamps, float32 (n, size, size), each of sum 1.
+
+    They are padded about their central pixel, not recentred: the COSMOS ones of GalSim's examples
+    sit 0.6 pixel up and right of it.
 
     Parameters
     ----------
