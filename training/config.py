@@ -31,8 +31,9 @@ class DataConfig:
     """The stamp set: where galaxies, PSFs and noise come from.
 
     Attributes are file paths, pixel counts, `pixel_scale` [arcsec] and `noise_variance`, the
-    range [count^2 per pixel] from which each parametric stamp's noise level is drawn. A stamp
-    set with ``psfs: null`` uses the OpticalPSF stand-in of `training.data.psfs`.
+    range [count^2 per pixel] from which each parametric stamp's noise level is drawn. Each
+    parametric stamp's PSF is moved by up to `psf_dither` [pixel] along both axes, as a galaxy falls
+    anywhere in its pixel. A stamp set with ``psfs: null`` uses the OpticalPSF stand-in of `training.data.psfs`.
     """
 
     directory: str
@@ -44,6 +45,7 @@ class DataConfig:
     stamp_size: int = 128
     pixel_scale: float = 0.03
     psf_size: int = 65
+    psf_dither: float = 1.0
     noise_variance: tuple[float, float] = (4.0e-6, 1.2e-5)
     columns: dict[str, str] = dataclasses.field(
         default_factory=lambda: {

@@ -15,8 +15,8 @@ from ..errors import DataError
 def load_psfs(path: str | None, size: int, pixel_scale: float) -> np.ndarray:
     """Return the PSF stamps, float32 (n, size, size), each of sum 1.
 
-    They are padded about their central pixel, not recentred: the COSMOS ones of GalSim's examples
-    sit 0.6 pixel up and right of it.
+    Each is centred on its central pixel: the COSMOS ones of GalSim's examples sit 0.6 pixel up and
+    right of it.
 
     Parameters
     ----------
@@ -32,7 +32,44 @@ def load_psfs(path: str | None, size: int, pixel_scale: float) -> np.ndarray:
             "of the GalSim repository; give its path as data.psfs, or null for an optical stand-in."
         )
     with fits.open(path) as hdus:
-        return np.stack([pad_psf(hdu.data, size) for hdu in hdus if hdu.data is not None])
+        stamps = [pad_psf(hdu.data, size) for hdu in hdus if hdu.data is not None]
+    return np.stack([centre_psf(stamp) for stamp in stamps])
+
+
+def centre_psf(stamp: np.ndarray) -> np.ndarray:
+    """Move a PSF so that its HSM centroid is the centre of its central pixel."""
+    for _ in range(2):  # the centroid of a shifted stamp differs by what its pixels leave out
+        offset = centroid(stamp)
+        if offset is None:
+            raise DataError("A PSF stamp has no HSM centroid: is it a PSF?")
+        stamp = shift_psf(stamp, -offset[0], -offset[1])
+    return stamp
+
+
+def register_psf(psf: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Move a PSF so that its centroid is where the galaxy's is, both from the stamp's centre.
+
+    Where a galaxy falls in its stamp is an accident of the cut-out: told by the PSF, it need not be
+    learnt. A galaxy without HSM centroid counts as centred.
+    """
+    return shift_psf(centre_psf(psf), *(centroid(image) or (0.0, 0.0)))
+
+
+def centroid(stamp: np.ndarray) -> tuple[float, float] | None:
+    """Return the HSM centroid (x, y) from the stamp's true centre [pixel], None if HSM fails."""
+    image = galsim.Image(stamp.astype(float))
+    found = galsim.hsm.FindAdaptiveMom(image, strict=False)
+    if found.error_message:
+        return None
+    offset = found.moments_centroid - image.true_center
+    return offset.x, offset.y
+
+
+def shift_psf(stamp: np.ndarray, dx: float, dy: float) -> np.ndarray:
+    """Move a PSF stamp of odd side by (dx, dy) [pixel], exactly for a band-limited one."""
+    waves = 2.0j * np.pi * np.fft.fftfreq(len(stamp))
+    phase = np.exp(-waves * dy)[:, None] * np.exp(-waves * dx)[None, :]
+    return np.fft.ifft2(np.fft.fft2(stamp) * phase).real.astype(np.float32)
 
 
 def pad_psf(stamp: np.ndarray, size: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from ..config import DataConfig
 from ..errors import DataError
 from .noise import draw_noise
 from .parametric import Galaxy, build_galaxy
-from .psfs import load_psfs, pad_psf, psf_profile
+from .psfs import load_psfs, pad_psf, psf_profile, register_psf, shift_psf
 
 # The largest fits reach half-light radii of seconds of arc. Against GalSim's default folding
 # threshold (5e-3) this one halves the time; no pixel moves by more than 2e-3 of the peak (median
@@ -99,15 +99,17 @@ class StampSource:
             image, psf, variance, self.conditions[index], int(self.idents[index]), psf_index
         )
 
-    def draw_noiseless(self, galaxy: Galaxy, psf_index: int) -> galsim.Image:
-        """Draw a galaxy and one of the PSFs about the stamp's true centre, float64 [count]."""
+    def draw_noiseless(
+        self, galaxy: Galaxy, psf_index: int, offset: tuple[float, float] = (0.0, 0.0)
+    ) -> galsim.Image:
+        """Draw a galaxy and one of the PSFs, float64 [count], `offset` from the true centre."""
         size, scale = self.config.stamp_size, self.config.pixel_scale
         smooth = galsim.Convolve(galaxy.smooth, self._psf_profile(psf_index), gsparams=DRAWING)
         image = smooth.drawImage(
-            galsim.Image(size, size, scale=scale, dtype=float), method="no_pixel"
+            galsim.Image(size, size, scale=scale, dtype=float), method="no_pixel", offset=offset
         )
         if len(galaxy.knots):
-            knots = draw_points(galaxy.knots / scale, self._psf_transform(psf_index), size)
+            knots = draw_points(galaxy.knots / scale + offset, self._psf_transform(psf_index), size)
             image.array[:] += galaxy.knot_flux * knots
         return image
 
@@ -120,10 +122,13 @@ class StampSource:
         galaxy = build_galaxy(self.catalogue, index, config.knots, rng)
         if config.rotate:
             galaxy = galaxy.rotate(angle)
-        image = self.draw_noiseless(galaxy, psf_index)
+        # Where the galaxy lies in its pixel is the PSF's business, so galaxies stay centred.
+        offset = tuple(config.psf_dither * (2.0 * uniform() - 1.0) for _ in range(2))
+        image = self.draw_noiseless(galaxy, psf_index, offset)
+        psf = shift_psf(self._psfs[psf_index], *offset)
         noise = self._noise.withVariance(variance).copy(rng=rng)
         image.array[:] += draw_noise(noise, config.stamp_size, config.pixel_scale)
-        return image.array.astype(np.float32), self._psfs[psf_index], variance, psf_index
+        return image.array.astype(np.float32), psf, variance, psf_index
 
     def _make_real(self, index: int, rng: galsim.BaseDeviate) -> tuple:
         stamp, psf, _, scale, variance = self.catalogue.getRealParams(index)
@@ -138,7 +143,8 @@ class StampSource:
             : psf.array.shape[0] - 1 + psf.array.shape[0] % 2,
             : psf.array.shape[1] - 1 + psf.array.shape[1] % 2,
         ]
-        return image, pad_psf(odd, self.config.psf_size), float(variance), index
+        psf = register_psf(pad_psf(odd, self.config.psf_size), image)
+        return image, psf, float(variance), index
 
     def _column(self, name: str) -> np.ndarray:
         table = self.catalogue.param_cat
