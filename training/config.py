@@ -67,7 +67,8 @@ class VAEConfig:
     """Architecture of the variational auto-encoder (see `training.models.vae`).
 
     `stem` is the side of the first patch convolution [pixel]; `widths` are the channels of the
-    encoder's stages, from fine to coarse, and `blocks` the residual blocks in each.
+    encoder's stages, from fine to coarse, and `blocks` the residual blocks in each, but for the
+    decoder's finest stage, which costs most and has `top_blocks`.
     """
 
     latent_size: int = 16
@@ -76,6 +77,7 @@ class VAEConfig:
     decoder_widths: tuple[int, ...] = (96, 64, 32, 16)
     decoder_top: int = 64
     blocks: int = 2
+    top_blocks: int = 2
     hidden: int = 256
     components: int = 2
 

@@ -223,7 +223,11 @@ class Journal:
         self.first, self.last = int(fit.step), (int(fit.step), time.monotonic())
 
     def __enter__(self) -> "Journal":
-        self.file = open(self.fit.folder / "metrics.jsonl", "a", buffering=1)
+        path = self.fit.folder / "metrics.jsonl"
+        lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+        self.file = open(path, "w", buffering=1)
+        # What a killed run wrote after its last checkpoint is about to be written again.
+        self.file.writelines(x for x in lines if _step_of(x) <= self.first)
         self.board = tensorboard_writer(self.fit.folder / "events")
         return self
 
@@ -255,6 +259,14 @@ class Journal:
             for name, value in values.items():
                 if isinstance(value, float):
                     tf.summary.scalar(name, value, step=step)
+
+
+def _step_of(line: str) -> float:
+    """Return the step of a line of metrics.jsonl, infinity if a kill cut the line short."""
+    try:
+        return json.loads(line)["step"]
+    except ValueError:
+        return math.inf
 
 
 def tensorboard_writer(folder: pathlib.Path) -> Any:

@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from training.data.psfs import load_psfs, optical_psf, optical_psf_stamp, pad_psf, psf_profile
+from training.data.psfs import (
+    centre_psf,
+    centroid,
+    load_psfs,
+    optical_psf,
+    optical_psf_stamp,
+    pad_psf,
+    psf_profile,
+    register_psf,
+    shift_psf,
+)
 from training.errors import DataError
 
 
@@ -57,7 +67,7 @@ def test_every_extension_is_one_psf(tmp_path):
     hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(stamp) for stamp in stamps)]
     fits.HDUList(hdus).writeto(tmp_path / "psfs.fits")
     library = load_psfs(str(tmp_path / "psfs.fits"), 17, 0.03)
-    np.testing.assert_array_equal(library, [pad_psf(stamp, 17) for stamp in stamps])
+    np.testing.assert_array_equal(library, [centre_psf(pad_psf(stamp, 17)) for stamp in stamps])
 
 
 def test_stand_in_is_positive_and_centred():
@@ -91,5 +101,40 @@ def test_real_library_holds_a_hundred_psfs_alike_in_width_and_centre(shared_data
     sigmas = np.array([fit.moments_sigma for fit in fits_])
     centres = np.array([(fit.moments_centroid.x, fit.moments_centroid.y) for fit in fits_]) - 33
     assert sigmas.mean() == pytest.approx(1.77, abs=0.01)  # [pixel], measured by HSM
-    # As they come, all of them sit 0.6 pixel up and right of the central pixel, within 0.1.
-    np.testing.assert_allclose(centres, [[0.6, 0.6]] * 100, atol=0.1)
+    # As they come, all of them sit 0.6 pixel up and right of the central pixel.
+    np.testing.assert_allclose(centres, 0.0, atol=1e-4)
+
+
+def test_shifted_psf_keeps_its_sum_and_moves_its_centroid():
+    stamp = optical_psf_stamp(65, 0.03).astype(np.float32)
+    moved = shift_psf(stamp, 0.4, -0.7)
+    assert moved.dtype == np.float32
+    assert moved.sum(dtype=float) == pytest.approx(stamp.sum(dtype=float), abs=1e-6)
+    np.testing.assert_allclose(centroid(moved), [0.4, -0.7], atol=2e-3)
+
+
+def test_shift_by_whole_pixels_moves_the_pixels():
+    stamp = np.zeros((9, 9), np.float32)
+    stamp[4, 3] = 1.0
+    np.testing.assert_allclose(shift_psf(stamp, 2, -1), np.roll(stamp, (-1, 2), (0, 1)), atol=1e-7)
+
+
+def test_registered_psf_sits_where_the_galaxy_does():
+    galaxy = galsim.Sersic(1.0, half_light_radius=0.3, flux=50.0).shear(g1=0.2)
+    image = galaxy.drawImage(nx=128, ny=128, scale=0.03, offset=(0.8, -0.3)).array
+    psf = shift_psf(optical_psf_stamp(65, 0.03), 0.6, 0.6)
+    np.testing.assert_allclose(centroid(register_psf(psf, image)), [0.8, -0.3], atol=5e-3)
+
+
+def test_psf_of_a_galaxy_without_centroid_is_centred():
+    psf = register_psf(shift_psf(optical_psf_stamp(65, 0.03), 0.6, 0.6), np.zeros((128, 128)))
+    np.testing.assert_allclose(centroid(psf), 0.0, atol=2e-3)
+
+
+def test_library_of_something_else_is_an_error(tmp_path):
+    path = tmp_path / "noise.fits"
+    stamp = np.zeros((65, 65), np.float32)
+    stamp[0, 0] = 1.0
+    fits.writeto(path, stamp)
+    with pytest.raises(DataError, match="is it a PSF"):
+        load_psfs(str(path), 65, 0.03)

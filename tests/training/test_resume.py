@@ -36,7 +36,9 @@ __main__.main(sys.argv[1:])
 
 def read_losses(folder: Path) -> dict[int, float]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line["loss"] for line in lines if "loss" in line}
+    pairs = [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    assert len(dict(pairs)) == len(pairs), "a step is in the journal twice"
+    return dict(pairs)
 
 
 def assert_same_losses(folder: Path, expected: Path) -> None:

@@ -49,8 +49,8 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
 def log_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     """Return log of each component's unit-flux profile on the stamp, (n, k, y, x).
 
-    The exponent's coefficient is b(n) = 2 n - 1/3 + 4 / (405 n) (Ciotti & Bertin 1999, eq. 18,
-    first terms). The flux is normalised over the stamp.
+    The exponent's coefficient is b(n) = 2 n - 1/3 + 4 / (405 n) + 46 / (25515 n^2) (Ciotti &
+    Bertin 1999, eq. 18, first terms). The flux is normalised over the stamp.
     """
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
     x = axis[None, None, None, :] - params["centre"][:, None, None, None, 0]
@@ -63,7 +63,7 @@ def log_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     # |A r|^2 as a quadratic form, so that the big tensors are touched few times.
     q11, q22, q12 = a11**2 + a12**2, a22**2 + a12**2, 2.0 * a12 * (a11 + a22)
     square = x * (q11 * x + q12 * y) + q22 * y**2 + (SOFTENING / radius) ** 2
-    coefficient = 2.0 * index - 1.0 / 3.0 + 4.0 / (405.0 * index)
+    coefficient = 2.0 * index - 1.0 / 3.0 + 4.0 / (405.0 * index) + 46.0 / (25515.0 * index**2)
     log_profile = -coefficient * tf.exp(tf.math.log(square) * (0.5 / index))
     return log_profile - tf.reduce_logsumexp(log_profile, axis=[2, 3], keepdims=True)
 

@@ -37,7 +37,9 @@ def residual_image(latents, config: VAEConfig):
     x = layers.Dense(coarse**2 * config.decoder_widths[0], activation="silu")(x)
     x = layers.Reshape((coarse, coarse, config.decoder_widths[0]))(x)
     for stage, width in enumerate(config.decoder_widths):
-        x = residual_stage(upsample(x, width) if stage else x, width, config.blocks)
+        top = stage == len(config.decoder_widths) - 1
+        x = upsample(x, width) if stage else x
+        x = residual_stage(x, width, config.top_blocks if top else config.blocks)
     x = layers.Conv2D(1, 3, padding="same", use_bias=False, kernel_initializer=small_start(0.1))(x)
     # Softmax ignores a constant, so nothing would keep it from drifting into the bound.
     x = SoftBound(-6.0, 6.0)(x - ops.mean(x, axis=(1, 2), keepdims=True))
