@@ -51,7 +51,7 @@ def write_card(
         ],
         "inputs": describe_inputs(list(config.data.columns), conditions),
         "random_input": {"name": "random_normal", "size": random_size},
-        "latent_size": config.vae.latent_size,
+        "latent_size": random_size - 1,
         "stamp_size": config.data.stamp_size,
         "pixel_size": config.data.pixel_scale,
         "psf_size": config.data.psf_size,

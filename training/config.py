@@ -68,7 +68,9 @@ class VAEConfig:
 
     `stem` is the side of the first patch convolution [pixel]; `widths` are the channels of the
     encoder's stages, from fine to coarse, and `blocks` the residual blocks in each, but for the
-    decoder's finest stage, which costs most and has `top_blocks`.
+    decoder's finest stage, which costs most and has `top_blocks`. `texture` counts the latent maps,
+    on the grid of the encoder's finest stage, that code what no vector can: where knots and arms
+    lie. With none, the latent code is a vector only.
     """
 
     latent_size: int = 16
@@ -80,6 +82,7 @@ class VAEConfig:
     top_blocks: int = 2
     hidden: int = 256
     components: int = 2
+    texture: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

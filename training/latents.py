@@ -11,8 +11,11 @@ from .models.vae import VAE
 
 
 def encode_split(vae: VAE, stamps: StampSet, split: str, batch: int = 128) -> dict[str, np.ndarray]:
-    """Return mean, log_scale (n, latent_size) and conditions (n, 3) of a split, in file order."""
-    encode = tf.function(lambda s: vae.encoder([s["image"], s["psf"], s["noise_variance"]]))
+    """Return mean, log_scale (n, latent_size) and conditions (n, 3) of a split, in file order.
+
+    Of the vector alone: the prior of the texture is known.
+    """
+    encode = tf.function(lambda s: vae.encoder([s["image"], s["psf"], s["noise_variance"]])[:2])
     rows: dict[str, list[np.ndarray]] = {"mean": [], "log_scale": [], "conditions": []}
     for group in stamps.ordered(split, batch):
         mean, log_scale = encode(group)

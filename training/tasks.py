@@ -19,11 +19,11 @@ VALIDATION_STAMPS = 2048
 
 
 class Pair(keras.Model):
-    """Encoder and decoder under one roof, so that weights save and restore together."""
+    """The networks of a VAE under one roof, so that weights save and restore together."""
 
     def __init__(self, vae: VAE):
         super().__init__()
-        self.encoder, self.decoder = vae.encoder, vae.decoder
+        self.networks = vae.networks
         self.built = True
 
 
@@ -60,7 +60,7 @@ class VAETask:
         from .pictures import reconstruction_figure
 
         stamps = next(iter(self.stamps.ordered("validation", 8)))
-        images, _ = self.vae.decoder(self.vae.sample_posterior(stamps, tf.constant([0, 0]))[1])
+        images, _ = self.vae.decode(self.vae.posterior(stamps)[0])
         seen = losses.convolve(images, stamps["psf"])
         figure = reconstruction_figure(
             stamps["image"].numpy(), seen.numpy(), images.numpy(), stamps["noise_variance"].numpy()

@@ -25,7 +25,7 @@ def residual_block(x, width: int):
     return layers.Add()([x, layers.Rescaling(BRANCH_SCALE)(branch)])
 
 
-def residual_stage(x, width: int, blocks: int):
+def residual_blocks(x, width: int, blocks: int):
     """Return `blocks` residual blocks at one resolution, with an activation after them."""
     for _ in range(blocks):
         x = residual_block(x, width)

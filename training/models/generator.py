@@ -1,5 +1,7 @@
 """The exported program: flow and decoder joined into one generator, with the encoder beside it."""
 
+import math
+
 import tensorflow as tf
 
 from ..data.pipeline import dihedral
@@ -10,22 +12,22 @@ from .vae import VAE
 class GalaxyModule(tf.Module):
     """What a galaxy module promises, as TensorFlow functions with fixed names (float32 all).
 
-    The only randomness of ``generate`` is its input ``random_normal`` (n, latent_size + 1): the
-    latents' noise, then one number whose quantile picks one of the eight flips and quarter turns
+    The only randomness of ``generate`` is its input ``random_normal`` (n, code_size + 1): the
+    noise of the flow, the texture, then one number whose quantile picks one of the eight flips and quarter turns
     of the stamp. No direction on the sky is special, so the population has none, whatever the
     networks learnt.
     """
 
     def __init__(self, vae: VAE, flow: ConditionalFlow, stamp_size: int, psf_size: int):
         super().__init__()
-        self.encoder, self.decoder, self.flow = vae.encoder, vae.decoder, flow
+        self.vae, self.flow = vae, flow
         self.stamp_size, self.psf_size = stamp_size, psf_size
-        self.kept = [*vae.encoder.variables, *vae.decoder.variables, *flow.variables]
+        self.kept = [*(v for n in vae.networks for v in n.variables), *flow.variables]
 
     @property
     def random_size(self) -> int:
         """Length of ``random_normal``."""
-        return self.flow.size + 1
+        return self.vae.code_size + 1
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Return the concrete functions to save, by name."""
@@ -33,7 +35,7 @@ class GalaxyModule(tf.Module):
             tf.TensorSpec([None], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")
         ]
         random_normal = tf.TensorSpec([None, self.random_size], tf.float32, name="random_normal")
-        latents = tf.TensorSpec([None, self.flow.size], tf.float32, name="latents")
+        latents = tf.TensorSpec([None, self.vae.code_size], tf.float32, name="latents")
         image = tf.TensorSpec([None, self.stamp_size, self.stamp_size], tf.float32, name="image")
         psf = tf.TensorSpec([None, self.psf_size, self.psf_size], tf.float32, name="psf")
         noise = tf.TensorSpec([None], tf.float32, name="noise_variance")
@@ -48,24 +50,28 @@ class GalaxyModule(tf.Module):
     def generate(self, flux_radius, mag_auto, zphot, random_normal):
         """Return new galaxies: image (n, y, x) [count per pixel], PSF-free and noiseless."""
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
-        latents = self.flow.sample(random_normal[:, :-1], conditions)
+        vectors = self.flow.sample(random_normal[:, : self.flow.size], conditions)
+        latents = tf.concat([vectors, random_normal[:, self.flow.size : -1]], axis=1)
         quantile = 0.5 * tf.math.erfc(-random_normal[:, -1] / tf.sqrt(2.0))
         turn = tf.clip_by_value(tf.cast(8.0 * quantile, tf.int32), 0, 7)
-        return {"image": dihedral(self.decoder(latents)[0], turn)}
+        return {"image": dihedral(self.vae.decode(latents)[0], turn)}
 
     @tf.function
     def encode(self, image, psf, noise_variance):
-        """Return the posterior's mean and scale, (n, latent_size)."""
-        mean, log_scale = self.encoder([image, psf, noise_variance])
+        """Return the posterior's mean and scale, (n, code_size)."""
+        stamps = {"image": image, "psf": psf, "noise_variance": noise_variance}
+        mean, log_scale = self.vae.posterior(stamps)
         return {"mean": mean, "scale": tf.exp(log_scale)}
 
     @tf.function
     def decode(self, latents):
         """Return the galaxy of a latent code."""
-        return {"image": self.decoder(latents)[0]}
+        return {"image": self.vae.decode(latents)[0]}
 
     @tf.function
     def latent_log_prob(self, latents, flux_radius, mag_auto, zphot):
         """Return log p(z | conditions), (n,) [nat]."""
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
-        return {"log_prob": self.flow.log_prob(latents, conditions)}
+        vectors, texture = latents[:, : self.flow.size], latents[:, self.flow.size :]
+        normal = -0.5 * tf.reduce_sum(texture**2 + math.log(2.0 * math.pi), axis=-1)
+        return {"log_prob": self.flow.log_prob(vectors, conditions) + normal}

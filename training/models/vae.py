@@ -1,37 +1,77 @@
 """The PSF-aware variational auto-encoder: encoder, decoder and the loss that joins them."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
 from .. import losses
 from ..config import DataConfig, FitConfig, VAEConfig
 from ..data.pipeline import flux_of
-from .decoder import build_decoder
-from .encoder import build_encoder
+from .decoder import build_painter, build_trunk
+from .encoder import build_encoder, build_texture_encoder
 
 
 class VAE:
-    """Encoder q(z | image, PSF, noise) and decoder g(z), as two Keras models.
+    """Encoder q(z | image, PSF, noise) and decoder g(z), as Keras models.
 
-    Source: Lanusse et al. 2021 (arXiv:2008.03833), section 3; the hybrid decoder is ours.
+    A latent code (n, code_size) is a vector, which says what conditions can: brightness, size,
+    shape; then, if the recipe has texture, maps on a coarse grid, flattened, which say where
+    structure lies. The prior of the vector is a flow's, that of the maps standard normal.
+
+    Source: Lanusse et al. 2021 (arXiv:2008.03833), section 3; the hybrid decoder and the texture
+    are ours.
     """
 
     def __init__(self, config: VAEConfig, data: DataConfig):
+        self.vector_size = config.latent_size
         self.encoder = build_encoder(config, data)
-        self.decoder = build_decoder(config, data)
+        self.trunk = build_trunk(config, data)
+        self.painter = build_painter(config, data)
+        self.networks = [self.encoder, self.trunk, self.painter]
+        self.texture_shape: tuple[int, ...] = (0,)
+        if config.texture:
+            self.texture_encoder = build_texture_encoder(config, self.trunk)
+            self.networks.append(self.texture_encoder)
+            self.texture_shape = self.painter.inputs[3].shape[1:]
+
+    @property
+    def code_size(self) -> int:
+        """Length of a latent code."""
+        return self.vector_size + math.prod(self.texture_shape)
 
     @property
     def trainable_variables(self) -> list:
-        """Weights of both networks."""
-        return self.encoder.trainable_variables + self.decoder.trainable_variables
+        """Weights of all networks."""
+        return [v for network in self.networks for v in network.trainable_variables]
 
-    def sample_posterior(
-        self, stamps: dict[str, tf.Tensor], seed: tf.Tensor
-    ) -> tuple[tf.Tensor, ...]:
-        """Return a latent sample, mean and log scale of the posterior, each (n, latent_size)."""
-        mean, log_scale = self.encoder([stamps["image"], stamps["psf"], stamps["noise_variance"]])
-        noise = tf.random.stateless_normal(tf.shape(mean), seed)
-        return mean + tf.exp(log_scale) * noise, mean, log_scale
+    def posterior(
+        self, stamps: dict[str, tf.Tensor], noise: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return mean and log scale of the posterior, each (n, code_size).
+
+        The texture's posterior is that at a sample of the vector, made with standard normal `noise`
+        (n, vector_size), or at its mean.
+        """
+        inputs = [stamps["image"], stamps["psf"], stamps["noise_variance"]]
+        mean, log_scale, seen = self.encoder(inputs)
+        if not self._has_texture:
+            return mean, log_scale
+        vector = mean if noise is None else mean + tf.exp(log_scale) * noise
+        maps = self.texture_encoder([seen, self.trunk(vector)[2]])
+        flat = [tf.reshape(m, [-1, self.code_size - self.vector_size]) for m in maps]
+        return tf.concat([mean, flat[0]], 1), tf.concat([log_scale, flat[1]], 1)
+
+    def decode(self, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return image (n, y, x) [count per pixel] and residual log image of latent codes."""
+        parts = self.trunk(codes[:, : self.vector_size])
+        if self._has_texture:
+            parts.append(tf.reshape(codes[:, self.vector_size :], [-1, *self.texture_shape]))
+        return self.painter(parts)
+
+    @property
+    def _has_texture(self) -> bool:
+        return self.code_size > self.vector_size
 
 
 class VAELoss:
@@ -45,8 +85,9 @@ class VAELoss:
         self, stamps: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Return the loss (key ``loss``) and its parts, means over the batch."""
-        latents, mean, log_scale = self.vae.sample_posterior(stamps, seed)
-        images, residual = self.vae.decoder(latents)
+        noise = tf.random.stateless_normal([tf.shape(stamps["image"])[0], self.vae.code_size], seed)
+        mean, log_scale = self.vae.posterior(stamps, noise[:, : self.vae.vector_size])
+        images, residual = self.vae.decode(mean + tf.exp(log_scale) * noise)
         excess = self.excess_chi_square(images, stamps)
         weight = losses.flux_weight(
             flux_of(stamps["conditions"][:, self.mag_column]), self.fit.flux_cap
