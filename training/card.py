@@ -25,7 +25,7 @@ DESCRIPTIONS = {
     "mag_auto": ("mag", "F814W magnitude (SExtractor MAG_AUTO, AB)"),
     "zphot": ("", "photometric redshift"),
 }
-TEMPLATE = pathlib.Path(__file__).parent / "configs" / "card_cosmos.md"
+TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
 
 def write_card(
@@ -107,10 +107,11 @@ def describe_training(config: Config, manifest: dict) -> dict:
 
 def save_card(path: pathlib.Path, front: dict) -> None:
     """Write front matter and prose; the fidelity table is made from the front matter."""
-    text = string.Template(TEMPLATE.read_text()).substitute(
+    text = _template("card_cosmos").substitute(
         name=front["name"],
         version=front["version"],
         summary=front["summary"],
+        trained_on=_trained_on(front["training"]),
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
@@ -132,6 +133,17 @@ def fidelity_table(fidelity: dict | None) -> str:
     rows = ["| quantity | measured | bar |", "| --- | --- | --- |"]
     rows += [f"| {r['quantity']} | {r['value']} | {r['bar']} |" for r in fidelity["rows"]]
     return f"{fidelity['protocol']}\n\n" + "\n".join(rows)
+
+
+def _trained_on(training: dict) -> str:
+    """Say what the weights come from."""
+    libraries = [name for name in training["inputs"] if "psf" in name]
+    psfs = f"a real HST/ACS F814W PSF of {libraries[0]}" if libraries else "a model of the ACS PSF"
+    return _template(f"card_source_{training['source']}").substitute(psfs=psfs)
+
+
+def _template(name: str) -> string.Template:
+    return string.Template((TEMPLATES / f"{name}.md").read_text())
 
 
 def _plain(tree: object) -> object:

@@ -33,7 +33,8 @@ class DataConfig:
     Attributes are file paths, pixel counts, `pixel_scale` [arcsec] and `noise_variance`, the
     range [count^2 per pixel] from which each parametric stamp's noise level is drawn. Each
     parametric stamp's PSF is moved by up to `psf_dither` [pixel] along both axes, as a galaxy falls
-    anywhere in its pixel. A stamp set with ``psfs: null`` uses the OpticalPSF stand-in of `training.data.psfs`.
+    anywhere in its pixel. A stamp set with ``psfs: null`` uses the OpticalPSF stand-in of
+    `training.data.psfs`.
     """
 
     directory: str

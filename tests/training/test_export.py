@@ -7,6 +7,7 @@ from pathlib import Path
 import galsim
 import numpy as np
 import pytest
+import yaml
 
 import galsim_hub
 from galsim_hub.spec import read_spec
@@ -68,6 +69,27 @@ def test_trained_ranges_are_those_of_the_training_set(module_folder, catalogue_t
         column = np.array(catalogue_table[condition.name], float)
         column = np.delete(column, [3, 5, 8])
         assert column.min() - 0.01 <= condition.minimum < condition.maximum <= column.max() + 0.01
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "sentences"),
+    [
+        ("parametric", ["fits.fits"], ["Catalogue fits", "a model of the ACS PSF"]),
+        ("parametric", ["fits.fits", "acs_psfs.fits"], ["a real HST/ACS F814W PSF of acs_psfs"]),
+        ("real", ["catalog.fits"], ["Real stamps"]),
+    ],
+)
+def test_card_says_what_the_weights_were_trained_on(
+    module_folder, tmp_path, source, inputs, sentences
+):
+    from training.card import save_card
+
+    front = yaml.safe_load((module_folder / "card.md").read_text().split("---")[1])
+    front["training"] |= {"source": source, "inputs": dict.fromkeys(inputs, "0" * 64)}
+    save_card(tmp_path / "card.md", front)
+    text = (tmp_path / "card.md").read_text()
+    assert all(sentence in text for sentence in sentences)
+    assert ("Catalogue fits" in text) == (source == "parametric")
 
 
 def test_card_names_every_file_that_decides_pixels(module_folder):

@@ -172,7 +172,7 @@ def _write_manifest(
         "config_sha256": fingerprint(config),
         "units": {
             "image": "count (F814W, 1 s, zero point 25.94 AB)",
-            "psf": "sum 1, effective (pixel included), with its centroid where the galaxy has its own",
+            "psf": "sum 1, effective (pixel included), its centroid where the galaxy has its own",
             "noise_variance": "count^2 per pixel",
             "flux_radius": "pixel of 0.03 arcsec",
             "mag_auto": "mag",
