@@ -57,7 +57,10 @@ def build_painter(config: VAEConfig, data: DataConfig) -> keras.Model:
     if config.texture:
         texture = keras.Input((grid, grid, config.texture), name="texture")
         inputs.append(texture)
-        x = bounded_convolution(width)(layers.Concatenate()([maps, texture]))
+        # How strong structure is, is the vector's business; where it lies, the texture's.
+        strength = layers.Conv2D(width, 1, activation="softplus")(maps)
+        structure = layers.Multiply()([bounded_convolution(width)(texture), strength])
+        x = layers.Add()([maps, structure])
     for stage in range(split, len(config.decoder_widths)):
         x = upsample(x, config.decoder_widths[stage]) if stage > split else x
         x = residual_stage(x, config, stage)

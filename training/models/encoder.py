@@ -4,7 +4,14 @@ import keras
 from keras import layers, ops
 
 from ..config import DataConfig, VAEConfig
-from .blocks import SoftBound, bounded_convolution, dense_stack, downsample, residual_blocks, small_start
+from .blocks import (
+    SoftBound,
+    bounded_convolution,
+    dense_stack,
+    downsample,
+    residual_blocks,
+    small_start,
+)
 
 REFERENCE_NOISE = 2.6e-3  # [count] typical per-pixel noise of the COSMOS images: centres the input
 
