@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from training.config import VAEConfig, load_config
-from training.models.blocks import SoftBound
 from training.errors import ConfigError
+from training.models.blocks import SoftBound
 from training.models.decoder import build_painter, build_trunk
 from training.models.encoder import build_encoder
 from training.models.vae import VAE

@@ -13,9 +13,9 @@ class GalaxyModule(tf.Module):
     """What a galaxy module promises, as TensorFlow functions with fixed names (float32 all).
 
     The only randomness of ``generate`` is its input ``random_normal`` (n, code_size + 1): the
-    noise of the flow, the texture, then one number whose quantile picks one of the eight flips and quarter turns
-    of the stamp. No direction on the sky is special, so the population has none, whatever the
-    networks learnt.
+    noise of the flow, the texture, then one number whose quantile picks one of the eight flips and
+    quarter turns of the stamp. No direction on the sky is special, so the population has none,
+    whatever the networks learnt.
     """
 
     def __init__(self, vae: VAE, flow: ConditionalFlow, stamp_size: int, psf_size: int):
