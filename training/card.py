@@ -25,6 +25,10 @@ DESCRIPTIONS = {
     "mag_auto": ("mag", "F814W magnitude (SExtractor MAG_AUTO, AB)"),
     "zphot": ("", "photometric redshift"),
 }
+TEXTURE = (
+    " Where knots and other structure lie is drawn from latent maps on a coarse grid, whose prior is\n"
+    "standard normal."
+)
 TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
 
@@ -112,6 +116,7 @@ def save_card(path: pathlib.Path, front: dict) -> None:
         version=front["version"],
         summary=front["summary"],
         trained_on=_trained_on(front["training"]),
+        texture=TEXTURE if front["training"]["vae"].get("texture") else "",
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )

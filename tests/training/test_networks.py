@@ -18,9 +18,8 @@ from training.models.vae import VAE
 TINY = VAEConfig(
     latent_size=4, widths=(8, 8), decoder_widths=(8, 8), decoder_top=16, blocks=1, hidden=16
 )
-TEXTURED = dataclasses.replace(
-    TINY, texture=2
-)  # maps of 8x8 pixels, one of the stem's patches each
+# Two maps of 8x8, on which a patch of the stem is a pixel.
+TEXTURED = dataclasses.replace(TINY, texture=2)
 PAPER = Path(__file__).parents[2] / "training" / "configs" / "paper.yaml"
 
 
