@@ -26,8 +26,8 @@ DESCRIPTIONS = {
     "zphot": ("", "photometric redshift"),
 }
 TEXTURE = (
-    " Where knots and other structure lie is drawn from latent maps on a coarse grid, whose prior is\n"
-    "standard normal."
+    " Where knots and other\nstructure lie is drawn from latent maps on a coarse grid, whose prior "
+    "is standard normal."
 )
 TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
