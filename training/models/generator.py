@@ -54,10 +54,18 @@ class GalaxyModule(tf.Module):
     @tf.function
     def generate(self, flux_radius, mag_auto, zphot, random_normal):
         """Return new galaxies: image (n, y, x) [count per pixel], PSF-free and noiseless."""
+        drawn = self.draw_latents(flux_radius, mag_auto, zphot, random_normal)
+        return {"image": dihedral(self.decoder(drawn["latents"])[0], drawn["turn"])}
+
+    def draw_latents(self, flux_radius, mag_auto, zphot, random_normal):
+        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7."""
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
-        latents = self.flow.sample(random_normal[:, :-1], conditions)
         turn = tf.reduce_sum(tf.cast(random_normal[:, -1:] > OCTILES, tf.int32), axis=-1)
-        return {"image": dihedral(self.decoder(latents)[0], turn)}
+        return {"latents": self.flow.sample(random_normal[:, :-1], conditions), "turn": turn}
+
+    def turn_images(self, image, turn):
+        """Return images flipped and turned."""
+        return {"image": dihedral(image, turn)}
 
     @tf.function
     def encode(self, image, psf, noise_variance):
