@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import load_engine
+from .backend import load_engine, pick_engine
 from .errors import EngineError, UnsupportedModuleError
 from .latents import standard_normals
 from .spec import ModuleSpec
@@ -33,10 +33,13 @@ class GalaxyNetwork:
         The module's folder.
     spec : ModuleSpec
         Its card.
+    engine : {'auto', 'light', 'tensorflow'}
+        What runs it.
     """
 
     folder: Path
     spec: ModuleSpec
+    engine: str = "auto"
 
     def generate(self, conditions: NDArray[np.float64], seeds: Sequence[int]) -> Array:
         """Make the stamps of conditions and seeds.
@@ -141,12 +144,15 @@ class GalaxyNetwork:
 
     def _run(self, signature: str, inputs: dict[str, Array]) -> dict[str, NDArray[Any]]:
         self.require(signature)
-        return load_engine(self.folder, self.spec).run(signature, inputs)
+        return load_engine(self.folder, self.spec, self._engine(signature)).run(signature, inputs)
+
+    def _engine(self, signature: str) -> str:
+        return pick_engine(self.spec, signature) if self.engine == "auto" else self.engine
 
     def _not_finite(self, inputs: dict[str, Array], row: int) -> EngineError:
         given = {name: values[row].tolist() for name, values in inputs.items()}
         return EngineError(
             f"Module {self.spec.label} made pixels that are not finite from {given} (row {row}). "
             "Keep to the ranges in its card.",
-            "tensorflow",
+            self.engine,
         )

@@ -80,6 +80,8 @@ class ModuleSpec:
         What the module can be asked to compute.
     files : mapping of str to str
         The sha256 of every file that decides the module's output.
+    light : mapping of str to tuple of str
+        For the signatures that run without TensorFlow: their files, in order.
     flux, golden, training, fidelity : mapping
         The card's free-form parts.
     """
@@ -101,6 +103,7 @@ class ModuleSpec:
     pixel_size: float | None = None
     psf_size: int | None = None
     cite: tuple[str, ...] = ()
+    light: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     flux: Mapping[str, Any] = field(default_factory=dict)
     golden: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -273,6 +276,7 @@ def _from_card(card: Mapping[str, Any]) -> ModuleSpec:
         psf_size=card.get("psf_size"),
         signatures=tuple(card["signatures"]),
         files=card["files"],
+        light={name: tuple(chain) for name, chain in card.get("light", {}).items()},
         flux=card.get("flux") or {},
         golden=card.get("golden", {}),
         training=card.get("training", {}),

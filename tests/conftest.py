@@ -41,6 +41,9 @@ CARD = {
     "psf_size": PSF_SIZE,
     "signatures": ["generate", "encode", "decode", "latent_log_prob"],
 }
+CARD_INPUTS = [entry["name"] for entry in CARD["inputs"]]
+LIGHT_GENERATE, LIGHT_DECODE = "light/generate.onnx", "light/decode.onnx"
+LIGHT = {"generate": [LIGHT_GENERATE], "decode": [LIGHT_DECODE]}
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +70,7 @@ def module_folder(tmp_path_factory):
     """Build the analytic module: a real SavedModel, so that no test needs trained weights."""
     folder = tmp_path_factory.mktemp("hub_modules") / "analytic" / "1"
     save_analytic_model(folder)
-    write_card(folder, CARD)
+    write_card(folder, {**CARD, "light": LIGHT})
     return folder
 
 
@@ -110,7 +113,7 @@ def make_card(tmp_path):
 @pytest.fixture
 def rehash():
     """Give a function that makes a folder's card agree with its files, whatever they are."""
-    return lambda folder: write_card(folder, CARD)
+    return lambda folder: write_card(folder, {**CARD, "light": LIGHT})
 
 
 def write_card(folder: Path, card: dict) -> None:
@@ -131,6 +134,8 @@ def save_analytic_model(folder: Path) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # here: 5 s that tests without a model need not wait
+
+    from training.light import convert_to_onnx
 
     vector = tf.TensorSpec([None], tf.float32)
     latent = tf.TensorSpec([None, LATENT_SIZE], tf.float32)
@@ -180,6 +185,13 @@ def save_analytic_model(folder: Path) -> None:
         squared = tf.reduce_sum(latents**2, axis=1)
         return {"log_prob": -0.5 * squared + 0.0 * (flux_radius + mag_auto + zphot)}
 
+    # Some rows a call for one, one for the other, as in the published modules.
+    (folder / "light").mkdir(parents=True)
+    shapes = [tf.TensorSpec([3], tf.float32, name=name) for name in CARD_INPUTS]
+    normals = tf.TensorSpec([3, LATENT_SIZE], tf.float32, name="random_normal")
+    convert_to_onnx(generate.python_function, [*shapes, normals], folder / LIGHT_GENERATE)
+    code = tf.TensorSpec([1, LATENT_SIZE], tf.float32, name="latents")
+    convert_to_onnx(decode.python_function, [code], folder / LIGHT_DECODE)
     signatures = {f.__name__: f for f in (encode, decode, latent_log_prob, generate)}
     for name, function in list(signatures.items()):
         setattr(module, name, function)

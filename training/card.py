@@ -11,6 +11,7 @@ import yaml
 from .config import Config, fingerprint
 from .data.build import load_manifest
 from .data.fetch import sha256_of
+from .light import CHAINS
 
 TRAINED_RANGE = (
     0.1,
@@ -64,6 +65,7 @@ def write_card(
         },
         "signatures": ["generate", "encode", "decode", "latent_log_prob"],
         "files": program_files(folder),
+        "light": CHAINS,
         "golden": {
             "file": "golden.npz",
             "sha256": sha256_of(folder / "golden.npz"),

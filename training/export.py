@@ -1,4 +1,4 @@
-"""Write a module folder: SavedModel, golden sample, cover and card, all or nothing."""
+"""Write a module folder: SavedModel, light files, golden sample, cover and card, all or nothing."""
 
 import os
 import pathlib
@@ -14,6 +14,7 @@ from .data.fetch import sha256_of
 from .data.pipeline import StampSet
 from .errors import ConfigError
 from .latents import cached_latents
+from .light import check_light, write_light
 from .models.flow import ConditionalFlow
 from .models.generator import GalaxyModule
 from .models.vae import VAE
@@ -44,6 +45,8 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         folder = pathlib.Path(temporary) / "module"
         write_program(module, folder)
         write_golden(module, folder / "golden.npz", conditions[:GOLDEN_ROWS])
+        write_light(module, folder)
+        check_light(folder, folder / "golden.npz")
         write_cover(module, folder / "cover.png", conditions[:COVER_ROWS])
         write_card(config, folder, conditions, module.random_size)
         folder.chmod(0o755)
@@ -127,5 +130,6 @@ def program_files(folder: pathlib.Path) -> dict[str, str]:
     names = [
         "saved_model.pb",
         *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),
+        *sorted(f"light/{p.name}" for p in (folder / "light").iterdir()),
     ]
     return {name: sha256_of(folder / name) for name in names}

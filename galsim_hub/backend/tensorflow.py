@@ -9,7 +9,6 @@ back what larger batches would win.
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import os
 import sys
@@ -19,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorruptedModuleError, EngineError
+from .chunks import run_in_chunks
 
 __all__ = ["CHUNK_SIZE", "TensorFlowEngine"]
 
@@ -81,20 +80,16 @@ class TensorFlowEngine:
             If there is no such signature, or TensorFlow fails.
         """
         function = self._signature(signature)
-        chunks = list(_split(inputs, self._chunk_size))
         try:
-            outputs = _map_in_threads(lambda chunk: self._call(function, chunk), chunks)
+            return run_in_chunks(
+                lambda chunk: self._call(function, chunk), inputs, self._chunk_size
+            )
         except Exception as error:
             raise EngineError(
                 f"TensorFlow could not run signature {signature!r}: {error}. Check that the "
                 "module's card and SavedModel belong together.",
                 "tensorflow",
             ) from error
-        n_rows = len(next(iter(inputs.values())))
-        return {
-            name: np.concatenate([output[name] for output in outputs])[:n_rows]
-            for name in outputs[0]
-        }
 
     def _signature(self, name: str) -> Callable[..., Mapping[str, Any]]:
         signatures = self._loaded.signatures
@@ -115,28 +110,13 @@ class TensorFlowEngine:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def _split(inputs: Arrays, size: int) -> Iterator[dict[str, NDArray[Any]]]:
-    n_rows = len(next(iter(inputs.values())))
-    for start in range(0, n_rows, size):
-        # The last row fills up the last chunk: any valid row will do.
-        index = np.minimum(np.arange(start, start + size), n_rows - 1)
-        yield {name: np.asarray(rows)[index] for name, rows in inputs.items()}
-
-
-def _map_in_threads(call: Callable[[Any], Any], chunks: list[Any]) -> list[Any]:
-    if len(chunks) == 1:
-        return [call(chunks[0])]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(call, chunks))
-
-
 def _start_tensorflow() -> Any:
     starter = _processes[0] if _processes else os.getpid()
     if starter != os.getpid():
         raise EngineError(
             f"TensorFlow was started in process {starter} before this one was forked from it, "
-            "and would hang here. Run the parallel job in a fresh process (the galsim executable "
-            "does), or do not draw galaxies before it starts its workers.",
+            "and would hang here. Use engine='light', or run the parallel job in a fresh process, as "
+            "the galsim executable does.",
             "tensorflow",
         )
     try:
@@ -144,7 +124,8 @@ def _start_tensorflow() -> Any:
             import tensorflow as tf  # here: it takes seconds
     except ImportError as error:
         raise EngineError(
-            f"TensorFlow cannot be imported: {error}. Install it with 'pip install tensorflow'.",
+            f"TensorFlow cannot be imported: {error}. Install it with "
+            "pip install 'galsim-hub[tensorflow]'.",
             "tensorflow",
         ) from error
     _processes.append(os.getpid())

@@ -1,10 +1,16 @@
 """The exported program: flow and decoder joined into one generator, with the encoder beside it."""
 
+import statistics
+
+import numpy as np
 import tensorflow as tf
 
 from ..data.pipeline import dihedral
 from .flow import ConditionalFlow
 from .vae import VAE
+
+# Compared with these, and not through the error function, every engine turns the same galaxies.
+OCTILES = np.array([statistics.NormalDist().inv_cdf(k / 8) for k in range(1, 8)], np.float32)
 
 
 class GalaxyModule(tf.Module):
@@ -21,6 +27,7 @@ class GalaxyModule(tf.Module):
         self.encoder, self.decoder, self.flow = vae.encoder, vae.decoder, flow
         self.stamp_size, self.psf_size = stamp_size, psf_size
         self.kept = [*vae.encoder.variables, *vae.decoder.variables, *flow.variables]
+        self.masks = flow.masks
 
     @property
     def random_size(self) -> int:
@@ -47,11 +54,18 @@ class GalaxyModule(tf.Module):
     @tf.function
     def generate(self, flux_radius, mag_auto, zphot, random_normal):
         """Return new galaxies: image (n, y, x) [count per pixel], PSF-free and noiseless."""
+        drawn = self.draw_latents(flux_radius, mag_auto, zphot, random_normal)
+        return {"image": dihedral(self.decoder(drawn["latents"])[0], drawn["turn"])}
+
+    def draw_latents(self, flux_radius, mag_auto, zphot, random_normal):
+        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7."""
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
-        latents = self.flow.sample(random_normal[:, :-1], conditions)
-        quantile = 0.5 * tf.math.erfc(-random_normal[:, -1] / tf.sqrt(2.0))
-        turn = tf.clip_by_value(tf.cast(8.0 * quantile, tf.int32), 0, 7)
-        return {"image": dihedral(self.decoder(latents)[0], turn)}
+        turn = tf.reduce_sum(tf.cast(random_normal[:, -1:] > OCTILES, tf.int32), axis=-1)
+        return {"latents": self.flow.sample(random_normal[:, :-1], conditions), "turn": turn}
+
+    def turn_images(self, image, turn):
+        """Return images flipped and turned."""
+        return {"image": dihedral(image, turn)}
 
     @tf.function
     def encode(self, image, psf, noise_variance):
