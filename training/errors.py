@@ -18,3 +18,7 @@ class DataError(TrainingError):
 
 class DivergedError(TrainingError):
     """Raise when a loss is not finite; the last good checkpoint stays on disk."""
+
+
+class MissingExtraError(TrainingError):
+    """Raise when a measurement needs a package that an extra of the project brings."""
