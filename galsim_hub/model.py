@@ -10,6 +10,7 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .condition_sampling import ConditionSampling
 from .conditions import check_policy, limit_to_range, read_conditions
 from .encoding import Posterior, image_stamps, psf_stamps, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
@@ -22,7 +23,7 @@ from .spec import ModuleSpec, read_spec
 __all__ = ["GenerativeGalaxyModel"]
 
 
-class GenerativeGalaxyModel:
+class GenerativeGalaxyModel(ConditionSampling):
     """Generate galaxies with a module of kind ``galaxy``.
 
     Building one reads the module's card only. The network is checked and loaded in the

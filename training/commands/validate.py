@@ -47,10 +47,12 @@ def run(config: Config, args: argparse.Namespace) -> None:
     print(report.write_report(result, validation.folder))
     print(f"Report in {validation.folder}. {result.verdict}")
     if args.update_card:
+        from galsim_hub.registry import locate
+
         from ..card import add_fidelity
 
         fidelity = {"protocol": result.protocol, "rows": result.rows, "verdict": result.verdict}
-        add_fidelity(validation.model.folder, fidelity)
+        add_fidelity(locate(validation.model.file_name).folder, fidelity)
 
 
 def address_of(config: Config, args: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ import yaml
 
 from ..errors import ConfigError
 
-BARS = pathlib.Path(__file__).parents[1] / "configs" / "bars.yaml"
+BARS = pathlib.Path(__file__).with_name("bars.yaml")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Report:
     def verdict(self) -> str:
         """Whether the bars hold, in words."""
         if not self.bars:
-            return f"There are no bars for {self.label} (training/configs/bars.yaml)."
+            return f"There are no bars for {self.label} (training/validation/bars.yaml)."
         return "The bars hold." if passed(self.parts, self.bars) else "The bars DO NOT hold."
 
 
