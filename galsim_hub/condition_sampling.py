@@ -137,4 +137,6 @@ def _read_given(
             len(rows),
         )
     columns = np.broadcast_to(rows, (n, len(names))).T
-    return {spec.quantities.index(name): column for name, column in zip(names, columns, strict=True)}
+    return {
+        spec.quantities.index(name): column for name, column in zip(names, columns, strict=True)
+    }

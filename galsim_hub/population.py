@@ -182,7 +182,9 @@ class Population:
         chosen = _pick(self.log_weights(scores, known), normals[:, -1])
         for k in np.unique(chosen):
             rows, covariance = chosen == k, self.covariances[k]
-            gain = np.linalg.solve(covariance[np.ix_(known, known)], covariance[np.ix_(known, free)])
+            gain = np.linalg.solve(
+                covariance[np.ix_(known, known)], covariance[np.ix_(known, free)]
+            )
             left = covariance[np.ix_(free, free)] - covariance[np.ix_(free, known)] @ gain
             mean = self.means[k, free] + (scores[rows][:, known] - self.means[k, known]) @ gain
             drawn = mean + normals[rows][:, free] @ np.linalg.cholesky(left).T

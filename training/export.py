@@ -71,7 +71,9 @@ def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
     workdir = pathlib.Path(config.workdir)
     vae = VAE(config.vae, config.data)
     load_best(Pair(vae), workdir / "vae")
-    latents = cached_latents(vae, StampSet(config.data.directory, config.half), workdir / "latents.npz")
+    latents = cached_latents(
+        vae, StampSet(config.data.directory, config.half), workdir / "latents.npz"
+    )
     flow = ConditionalFlow(config.flow, config.vae.latent_size)
     load_best(flow, workdir / "flow")
     conditions = np.random.default_rng(0).permutation(latents["train"]["conditions"])

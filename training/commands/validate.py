@@ -25,7 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--real-stamps", help="RealGalaxyCatalog of the part real, with its fits table beside it"
     )
-    parser.add_argument("--draws", type=int, default=100_000, help="galaxies of the part isotropy")
+    parser.add_argument(
+        "--train-count", type=int, default=20_000, help="training galaxies of the part latents"
+    )
+    parser.add_argument(
+        "--draws", type=int, default=100_000, help="draws of the parts isotropy and conditions"
+    )
+    parser.add_argument("--rings", type=int, default=500, help="galaxies of the part shear")
     parser.add_argument(
         "--update-card", action="store_true", help="write the table into the module's card"
     )

@@ -42,7 +42,9 @@ def parse(
 
 def ident_of(record: tf.Tensor) -> tf.Tensor:
     """Return the IDENT of one record."""
-    return tf.io.parse_single_example(record, {"ident": tf.io.FixedLenFeature([], tf.int64)})["ident"]
+    return tf.io.parse_single_example(record, {"ident": tf.io.FixedLenFeature([], tf.int64)})[
+        "ident"
+    ]
 
 
 def write(path: str, stamps: Iterable[Stamp]) -> int:

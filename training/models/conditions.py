@@ -22,7 +22,9 @@ def fit_population(conditions: np.ndarray, components: int = COMPONENTS) -> Popu
     rng = np.random.default_rng(17)
     conditions = np.asarray(conditions, dtype=float)
     values = quantile_tables(conditions)
-    scores = np.stack([np.interp(c, v, SCORES) for c, v in zip(conditions.T, values, strict=True)], 1)
+    scores = np.stack(
+        [np.interp(c, v, SCORES) for c, v in zip(conditions.T, values, strict=True)], 1
+    )
     fitted = scores[rng.permutation(len(scores))[:FITTED_ROWS]]
     components = min(components, max(1, len(fitted) // 50))
     law = Population(values, *start(fitted, components, rng), np.zeros(2))
@@ -62,6 +64,8 @@ def maximise(scores: np.ndarray, shares: np.ndarray) -> tuple:
     """Return weights, means and covariances that the shares of the rows ask for."""
     totals = shares.sum(axis=0) + 1e-9
     means = shares.T @ scores / totals[:, None]
-    second = np.einsum("nk,ni,nj->kij", shares, scores, scores, optimize=True) / totals[:, None, None]
+    second = (
+        np.einsum("nk,ni,nj->kij", shares, scores, scores, optimize=True) / totals[:, None, None]
+    )
     covariances = second - means[:, :, None] * means[:, None, :]
     return totals / totals.sum(), means, covariances + FLOOR * np.eye(scores.shape[1])

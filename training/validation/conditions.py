@@ -1,8 +1,8 @@
 """The law of the conditions that a module carries, against the catalogue's."""
 
+import galsim
 import numpy as np
 
-import galsim
 from galsim_hub import GenerativeGalaxyModel
 
 from ..config import DataConfig

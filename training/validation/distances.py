@@ -57,8 +57,10 @@ def bootstrap_error(distance: Distance, one: np.ndarray, other: np.ndarray) -> f
         return np.nan
     rng = np.random.default_rng(5)
     values = [
-        distance(one[rng.integers(len(one), size=len(one))],
-                 other[rng.integers(len(other), size=len(other))])
+        distance(
+            one[rng.integers(len(one), size=len(one))],
+            other[rng.integers(len(other), size=len(other))],
+        )
         for _ in range(RESAMPLINGS)
     ]
     return float(np.std(values))
@@ -86,5 +88,7 @@ def _shares(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Return all points in order and the gap of the cumulative shares at each."""
     one, other = np.sort(finite(one)), np.sort(finite(other))
     points = np.sort(np.concatenate([one, other]))
-    shares = [np.searchsorted(sample, points, side="right") / len(sample) for sample in (one, other)]
+    shares = [
+        np.searchsorted(sample, points, side="right") / len(sample) for sample in (one, other)
+    ]
     return points, shares[0] - shares[1]

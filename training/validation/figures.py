@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .measure import Table
+from .morphology import central
 from .population import EDGES, GINI_M20_RANGES, UNITS, column, curves
 
 PANELS = ("flux", "g", "sigma", "rho4", "M", "I", "D", "gini", "m20")
@@ -21,8 +22,13 @@ def bias_figure(data: Table, generated: Table, sersic: Table) -> Figure:
             centres = 0.5 * (curve.edges[:-1] + curve.edges[1:])
             axis.axhline(0.0, color="0.8", zorder=0)
             axis.errorbar(
-                centres, 100 * curve.bias, 100 * curve.error, fmt="o-", ms=3,
-                color=KINDS[label], label=label,
+                centres,
+                100 * curve.bias,
+                100 * curve.error,
+                fmt="o-",
+                ms=3,
+                color=KINDS[label],
+                label=label,
             )
             axis.set(xlabel=condition + UNITS[condition].replace(" px", " [pixel]"))
             axis.set(ylabel=f"bias of the median {name} [%]")
@@ -61,4 +67,30 @@ def gini_m20_figure(data: Table, generated: Table, sersic: Table) -> Figure:
         axis.hist2d(table["m20"], table["gini"], bins=32, range=GINI_M20_RANGES[::-1], cmap="magma")
         axis.set(title=kind, xlabel="M20", ylabel="Gini")
         axis.invert_xaxis()
+    return figure
+
+
+def real_figure(results: list, rows: int = 10) -> Figure:
+    """Show the first real stamps, the module's model of each, and every model's residual.
+
+    Images are stretched by an asinh of the noise; residuals go from -5 to 5 of the data's scatter.
+    """
+    results = results[:rows]
+    names = ("module", "sersic", "bulge+disk")
+    figure = Figure(figsize=(7.5, 1.5 * max(len(results), 1)), layout="constrained")
+    axes = figure.subplots(max(len(results), 1), 5, squeeze=False)
+    for line, result in zip(axes, results, strict=False):
+        noise = 1.4826 * np.median(np.abs(result.image - np.median(result.image)))
+        shown = [result.image, result.models["module"]]
+        residuals = [result.image - result.models[name] for name in names]
+        for axis, image in zip(line[:2], shown, strict=True):
+            axis.imshow(np.arcsinh(central(image) / (3 * noise)), cmap="gray", origin="lower")
+        for axis, image, name in zip(line[2:], residuals, names, strict=True):
+            axis.imshow(central(image) / noise, cmap="RdBu_r", vmin=-5, vmax=5, origin="lower")
+            axis.set_xlabel(f"chi2 {result.chi2[name]:.2f}", fontsize=7)
+        line[0].set_ylabel(str(result.ident), fontsize=7)
+    for axis, title in zip(axes[0], ("data", "module", *(f"- {n}" for n in names)), strict=True):
+        axis.set_title(title, fontsize=8)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
     return figure

@@ -27,9 +27,13 @@ def isotropy_part(model: GenerativeGalaxyModel, conditions: np.ndarray, draws: i
     for key, text, values in moments(complex_shape):
         error = float(values.std() / np.sqrt(len(values)))
         mean = float(values.mean())
-        quantities.append(Quantity(f"isotropy_{key}_mean", f"mean {text}", mean, error, style="+.5f"))
         quantities.append(
-            Quantity(f"isotropy_{key}", f"mean {text}, in standard errors", mean / error, style="+.2f")
+            Quantity(f"isotropy_{key}_mean", f"mean {text}", mean, error, style="+.5f")
+        )
+        quantities.append(
+            Quantity(
+                f"isotropy_{key}", f"mean {text}, in standard errors", mean / error, style="+.2f"
+            )
         )
     protocol = (
         f"{draws:,} galaxies without PSF and noise, at conditions of the data. Ellipticities of the "

@@ -175,9 +175,15 @@ def _details(data: Table, generated: Table, sersic: Table) -> str:
         )
     lines += ["", "Wasserstein distances are in standard deviations of the data."]
     for (name, condition), curve in curves(data, generated).items():
-        lines += ["", f"| {name} by {condition} | bias | error | count |", "| --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"| {name} by {condition} | bias | error | count |",
+            "| --- | --- | --- | --- |",
+        ]
         for i, count in enumerate(curve.count):
             bin_name = f"{curve.edges[i]:g}-{curve.edges[i + 1]:g}"
             shown = f"{curve.bias[i]:+.2%} | {curve.error[i]:.2%}"
-            lines.append(f"| {bin_name} | {shown if np.isfinite(curve.bias[i]) else ' | '} | {count} |")
+            lines.append(
+                f"| {bin_name} | {shown if np.isfinite(curve.bias[i]) else ' | '} | {count} |"
+            )
     return "\n".join(lines) + "\n"

@@ -6,15 +6,20 @@ import argparse
 import dataclasses
 import pathlib
 
+import numpy as np
+
 from galsim_hub import GenerativeGalaxyModel
+from galsim_hub.network import GalaxyNetwork
+from galsim_hub.registry import locate
 
 from ..config import Config
 from ..data.pipeline import StampSet
+from ..data.split import half_of
 from ..errors import ConfigError
 from . import morphology
 from .measure import Measurer, Table, measure_kind
 from .part import Part
-from .scenes import KINDS, check_agreement
+from .scenes import BATCH, KINDS, SEED, check_agreement, scenes
 
 
 @dataclasses.dataclass
@@ -79,3 +84,62 @@ class Validation:
             pathlib.Path(self.config.workdir) / "measurements",
             options.processes,
         )
+
+    def _latents(self) -> Part:
+        from . import latents
+
+        network, split = self._network(), self.options.split
+        measurer = Measurer(self.config.data, self.model, 0)
+
+        def encode(kind: str, split: str, count: int) -> dict[str, np.ndarray]:
+            found = scenes(kind, self.stamps, split, count, self.model)
+            return latents.encode_scenes(network, measurer, found)
+
+        data = encode("data", split, self.options.count)
+        generated = encode("generated", split, self.options.count)
+        train = encode("data", "train", self.options.train_count)
+        truth = latents.posterior_samples(data, SEED)
+        drawn = latents.flow_samples(self.config, network, truth, data["conditions"])
+        seen = latents.observe_latents(network, drawn, data["psf"], data["variance"])
+        half = half_of(train["ident"])
+        halves = [train["mean"][half == k] for k in (0, 1)]
+        quantities = [
+            *latents.latent_quantities(truth, drawn, data["conditions"]),
+            *latents.coverage_quantities(drawn, *seen),
+            *latents.memorisation_quantities(generated["mean"], data["mean"], halves),
+        ]
+        return latents.latents_part(quantities, len(truth), len(train["mean"]), split)
+
+    def _conditions(self) -> Part:
+        from .conditions import conditions_part
+
+        return conditions_part(self.model, self.config.data, self.options.split, self.options.draws)
+
+    def _real(self) -> Part:
+        from .figures import real_figure
+        from .real_stamps import measure_real, real_part
+
+        if self.options.real_stamps is None:
+            raise ConfigError("The part real needs --real-stamps CATALOGUE, a RealGalaxyCatalog.")
+        morphology.require_statmorph()
+        results, total = measure_real(self.model, self._network(), self.options.real_stamps)
+        real_figure(results).savefig(self.folder / "real-stamps.png", dpi=90)
+        return real_part(results, total)
+
+    def _isotropy(self) -> Part:
+        from .isotropy import isotropy_part
+
+        return isotropy_part(self.model, self._split_conditions(), self.options.draws)
+
+    def _shear(self) -> Part:
+        from .shear import shear_part
+
+        return shear_part(self.model, self._split_conditions()[: self.options.rings])
+
+    def _network(self) -> GalaxyNetwork:
+        return GalaxyNetwork(locate(self.model.file_name).folder, self.model.spec)
+
+    def _split_conditions(self) -> np.ndarray:
+        """Return the conditions of the split (n, d), in file order."""
+        batches = self.stamps.ordered(self.options.split, BATCH)
+        return np.concatenate([batch["conditions"].numpy() for batch in batches]).astype(float)
