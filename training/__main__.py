@@ -1,4 +1,7 @@
-"""Command line: ``python -m training VERB CONFIG [--set section.key=value ...]``, ``validate [MODULE] CONFIG``."""
+"""Command line: ``python -m training VERB CONFIG [--set section.key=value ...]``.
+
+The verb ``validate`` takes a module before the recipe.
+"""
 
 import argparse
 import importlib

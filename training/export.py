@@ -129,7 +129,7 @@ def write_cover(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarray
 
 
 def program_files(folder: pathlib.Path) -> dict[str, str]:
-    """Return the sha256 of each file that decides what a module gives, by its path in the folder."""
+    """Return the sha256 of each file that decides what a module gives, by path in the folder."""
     names = [
         "saved_model.pb",
         *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),

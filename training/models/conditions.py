@@ -1,7 +1,8 @@
 """Fit the joint law of a training set's conditions, which the module carries.
 
 The law (`galsim_hub.population`) is a table of quantiles for each condition, and a mixture of
-Gaussians of the normal scores, fitted by expectation-maximisation. No row of the catalogue is in it.
+Gaussians of the normal scores, fitted by expectation-maximisation. No row of the catalogue is in
+it.
 """
 
 import dataclasses

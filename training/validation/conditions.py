@@ -18,7 +18,7 @@ BINS = 4  # quantiles of one condition in which the others are compared
 def conditions_part(
     model: GenerativeGalaxyModel, config: DataConfig, split: str, count: int
 ) -> Part:
-    """Compare drawn conditions with the training set's, and drawn ones given one with the split's."""
+    """Compare drawn conditions with the training set's, and given one with the split's."""
     source = StampSource(config)
     usable, number = source.usable(), split_of(source.idents)
     train, held_out = (
@@ -39,8 +39,8 @@ def conditions_part(
     )
     protocol = (
         f"{count:,} drawn conditions against the {len(train):,} of the train split; given each "
-        f"condition of the {len(held_out):,} galaxies of the {split} split, the others against that "
-        f"split's, in {BINS} quantile bins of what was given."
+        f"condition of the {len(held_out):,} galaxies of the {split} split, the others against "
+        f"the split's own, in {BINS} quantile bins of what was given."
     )
     return Part("conditions", protocol, quantities)
 

@@ -36,8 +36,8 @@ def isotropy_part(model: GenerativeGalaxyModel, conditions: np.ndarray, draws: i
             )
         )
     protocol = (
-        f"{draws:,} galaxies without PSF and noise, at conditions of the data. Ellipticities of the "
-        "second moments about the centre of light, under a round Gaussian weight as wide as "
+        f"{draws:,} galaxies without PSF and noise, at conditions of the data. Ellipticities of "
+        "the second moments about the centre of light, under a round Gaussian weight as wide as "
         "flux_radius. The 4 phi terms tell whether position angles know the pixel grid."
     )
     return Part("isotropy", protocol, quantities)

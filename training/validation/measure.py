@@ -1,7 +1,8 @@
 """Measure one kind of scenes as they are drawn, in worker processes; no stamp is kept.
 
 A table of measurements is a dict of columns (n,), NaN where a measurement failed, and `tried`, the
-number of stamps whose morphology was asked for; it is kept on disk, so that the data's and the Sersic fits' need not be measured again for the next module.
+number of stamps whose morphology was asked for; it is kept on disk, so that the data's and the
+Sersic fits' need not be measured again for the next module.
 """
 
 from __future__ import annotations

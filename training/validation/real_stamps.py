@@ -186,12 +186,13 @@ def real_part(results: list[RealResult], total: int) -> Part:
         )
     )
     protocol = (
-        f"{len(results)} of {total} real HST/ACS stamps in which a galaxy is detected; the posterior's "
-        "mean decoded and convolved with the stamp's PSF; the mean squared residual in the galaxy's "
-        "aperture (5x5 boxcar above 1.5 sigma) over the noise variance, whose expectation is 1 "
+        f"{len(results)} of {total} real HST/ACS stamps, those in which a galaxy is detected; the "
+        "posterior's mean decoded and convolved with the PSF; the mean squared residual in the "
+        "galaxy's aperture (5x5 boxcar above 1.5 sigma) over the noise variance, whose expectation is 1 "
         "whatever the noise's correlation. Fits by least squares in the same aperture."
     )
     lines = ["| IDENT | module | Sersic | bulge+disk |", "| --- | --- | --- | --- |"]
-    for r in results:
-        lines.append(f"| {r.ident} | " + " | ".join(f"{r.chi2[k]:.2f}" for k in values) + " |")
+    lines += [
+        f"| {r.ident} | " + " | ".join(f"{r.chi2[k]:.2f}" for k in values) + " |" for r in results
+    ]
     return Part("real", protocol, quantities, "\n".join(lines) + "\n")

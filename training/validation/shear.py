@@ -65,8 +65,8 @@ def shear_part(model: GenerativeGalaxyModel, conditions: np.ndarray) -> Part:
             )
         )
     protocol = (
-        f"{len(rows)} galaxies and as many Sersic profiles (index 0.5-4, cut off at half the side of "
-        f"the module's stamp), each in a ring of {RING}; g = {SHEAR} applied to either component; "
+        f"{len(rows)} galaxies and as many Sersic profiles (index 0.5-4, cut off at half the "
+        f"module's stamp), each in a ring of {RING}; g = {SHEAR} applied to either component; "
         f"Moffat PSF of {SEEING} arcsec, pixels of {PIXEL} arcsec, no noise; PSF-corrected "
         "unweighted moments, which are exact for any galaxy."
     )
@@ -88,7 +88,7 @@ class Camera:
         self.axis = (np.arange(SIDE) - (SIDE - 1) / 2.0) * PIXEL
 
     def moments(self, galaxy: galsim.GSObject) -> np.ndarray:
-        """Return xx, yy and xy [arcsec^2] of a galaxy, corrected for the PSF, relative to its flux."""
+        """Return the PSF-corrected moments xx, yy and xy [arcsec^2] of a galaxy of unit flux."""
         seen = galsim.Convolve(galaxy, self.psf, gsparams=FINE)
         stamp = seen.drawImage(nx=SIDE, ny=SIDE, scale=PIXEL, dtype=float).array
         image = np.fft.ifft2(np.fft.fft2(stamp) * self.kernel).real
@@ -108,7 +108,7 @@ def bias(galaxy: galsim.GSObject, component: int, camera: Camera) -> float:
 
 
 def sersic_like(number: int, radius: float, stamp_side: float) -> galsim.GSObject:
-    """Return the rival of a galaxy: a Sersic profile of its size [arcsec] that its stamp would hold."""
+    """Return the rival of a galaxy: a Sersic profile of its size [arcsec] within its stamp."""
     golden = (np.sqrt(5.0) - 1.0) / 2.0  # its multiples fill an interval evenly
     cut = 0.5 * stamp_side
     profile = galsim.Sersic(
