@@ -222,9 +222,9 @@ def latents_part(quantities: list[Quantity], count: int, train: int, split: str)
     """Put the parts of the latents' report together."""
     protocol = (
         f"{count:,} galaxies of the {split} split. Samples of their posteriors against flow "
-        "samples at their conditions, by KS distance and by a two-layer classifier on held-out rows; flow "
-        "samples decoded, observed with their PSFs and noise and encoded again, for the coverage; "
-        f"distances in encode's standardised means to {train:,} training galaxies."
+        "samples at their conditions, by KS distance and by a two-layer classifier on held-out "
+        "rows; flow samples decoded, observed with their PSFs and noise and encoded again, for the "
+        f"coverage; distances in encode's standardised means to {train:,} training galaxies."
     )
     return Part("latents", protocol, quantities)
 

@@ -188,8 +188,8 @@ def real_part(results: list[RealResult], total: int) -> Part:
     protocol = (
         f"{len(results)} of {total} real HST/ACS stamps, those in which a galaxy is detected; the "
         "posterior's mean decoded and convolved with the PSF; the mean squared residual in the "
-        "galaxy's aperture (5x5 boxcar above 1.5 sigma) over the noise variance, whose expectation is 1 "
-        "whatever the noise's correlation. Fits by least squares in the same aperture."
+        "galaxy's aperture (5x5 boxcar above 1.5 sigma) over the noise variance, whose expectation "
+        "is 1 whatever the noise's correlation. Fits by least squares in the same aperture."
     )
     lines = ["| IDENT | module | Sersic | bulge+disk |", "| --- | --- | --- | --- |"]
     lines += [
