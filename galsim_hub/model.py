@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .backend import check_engine
+from .condition_sampling import ConditionSampling
 from .conditions import check_policy, limit_to_range, read_conditions
 from .encoding import Posterior, image_stamps, psf_stamps, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
@@ -23,7 +24,7 @@ from .spec import ModuleSpec, read_spec
 __all__ = ["GenerativeGalaxyModel"]
 
 
-class GenerativeGalaxyModel:
+class GenerativeGalaxyModel(ConditionSampling):
     """Generate galaxies with a module of kind ``galaxy``.
 
     Building one reads the module's card only. The network is checked and loaded in the

@@ -132,9 +132,12 @@ def fidelity_table(fidelity: dict | None) -> str:
     """Return the measured numbers as a Markdown table."""
     if not fidelity:
         return "Not measured yet: run `make validate`."
-    rows = ["| quantity | measured | bar |", "| --- | --- | --- |"]
-    rows += [f"| {r['quantity']} | {r['value']} | {r['bar']} |" for r in fidelity["rows"]]
-    return f"{fidelity['protocol']}\n\n" + "\n".join(rows)
+    from .validation.report import table
+
+    lines = [fidelity["protocol"], "", *table(fidelity["rows"])]
+    if "verdict" in fidelity:
+        lines += ["", fidelity["verdict"]]
+    return "\n".join(lines)
 
 
 def _trained_on(training: dict) -> str:

@@ -22,3 +22,7 @@ class DivergedError(TrainingError):
 
 class ExportError(TrainingError):
     """Raise when an exported program is not the one that was trained."""
+
+
+class MissingExtraError(TrainingError):
+    """Raise when a measurement needs a package that an extra of the project brings."""
