@@ -9,6 +9,8 @@
 `ConditionError`         a condition is missing, not a number, negative, of wrong length
 `SeedError`              a seed or object id cannot determine a galaxy
 `RandomDeviateError`     an rng is not a `galsim.BaseDeviate`
+`ContributionError`      a module to contribute cannot be scaffolded or completed
+`BandError`              a band is not one of the module's, or has to be chosen
 `ImageError`             an image, PSF or noise variance cannot be encoded
 `LatentError`            an array of latent codes has the wrong shape or values
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
@@ -26,8 +28,10 @@ from collections.abc import Iterable
 import galsim
 
 __all__ = [
+    "BandError",
     "CardError",
     "ConditionError",
+    "ContributionError",
     "CorruptedModuleError",
     "EngineError",
     "ExtrapolationWarning",
@@ -203,6 +207,23 @@ class RandomDeviateError(GalSimHubError, TypeError):
         super().__init__(message, got)
 
 
+class BandError(GalSimHubError, ValueError):
+    """Report a band that is not one of the module's, or that has to be chosen.
+
+    Attributes
+    ----------
+    band : str or None
+        The band that was asked for.
+    bands : tuple of str
+        Those that the module has.
+    """
+
+    def __init__(self, message: str, band: str | None, bands: Iterable[str] = ()) -> None:
+        self.band = band
+        self.bands = tuple(bands)
+        super().__init__(message, band, self.bands)
+
+
 class ImageError(GalSimHubError, ValueError):
     """Report an image, PSF or noise variance that cannot be encoded.
 
@@ -215,6 +236,20 @@ class ImageError(GalSimHubError, ValueError):
     def __init__(self, message: str, value: object) -> None:
         self.value = value
         super().__init__(message, value)
+
+
+class ContributionError(GalSimHubError):
+    """Report a module to contribute that cannot be scaffolded or completed.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder at fault.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        self.path = path
+        super().__init__(message, path)
 
 
 class LatentError(GalSimHubError, ValueError):

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .conditions import check_policy, limit_to_range, read_conditions
-from .encoding import Posterior, image_stamps, psf_stamps, variances
+from .encoding import Posterior, image_stamps, psf_stamps, read_latents, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
-from .network import GalaxyNetwork
+from .network import GalaxyNetwork, choose_band
 from .profile import GenerativeGalaxy, Interpolation
 from .recipe import Recipe, choose_seeds
 from .registry import locate
@@ -35,11 +35,15 @@ class GenerativeGalaxyModel:
     on_extrapolate : {'warn', 'error', 'clip', 'ignore'}
         What to do about conditions outside the range the module was trained on. 'clip'
         records the clipped values as the galaxy's conditions.
+    band : str, optional
+        The band to draw, for a module of several. A seed or id is the same galaxy in each.
 
     Raises
     ------
     UnknownModuleError
         If there is no such module.
+    BandError
+        If the module has no such band, or several and none is given.
     CardError
         If its card is missing or cannot be used.
     UnsupportedModuleError
@@ -47,15 +51,22 @@ class GenerativeGalaxyModel:
     """
 
     _req_params: ClassVar[dict[str, Any]] = {"file_name": str}
-    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str}
+    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str, "band": str}
     _single_params: ClassVar[list[dict[str, Any]]] = []
     _takes_rng = False
 
-    def __init__(self, file_name: str | os.PathLike[str], on_extrapolate: str = "warn") -> None:
+    def __init__(
+        self,
+        file_name: str | os.PathLike[str],
+        on_extrapolate: str = "warn",
+        *,
+        band: str | None = None,
+    ) -> None:
         location = locate(file_name)
         self._file_name = location.address
         self._spec = read_spec(location.folder)
-        self._network = GalaxyNetwork(location.folder, self._spec)
+        self._band = choose_band(self._spec, band)
+        self._network = GalaxyNetwork(location.folder, self._spec, self._band)
         self._on_extrapolate = check_policy(on_extrapolate)
         if self._spec.kind != "galaxy":
             raise UnsupportedModuleError(
@@ -94,6 +105,11 @@ class GenerativeGalaxyModel:
     def quantities(self) -> tuple[str, ...]:
         """The names of the conditions, in order."""
         return self._spec.quantities
+
+    @property
+    def band(self) -> str | None:
+        """The band that is drawn; None if the module knows of none."""
+        return self._band
 
     @property
     def stamp_size(self) -> int:
@@ -306,24 +322,9 @@ class GenerativeGalaxyModel:
         Returns
         -------
         ndarray of float32, shape (n, latent_size)
-
-        Raises
-        ------
-        LatentError
-            If the shape is wrong or a value is not finite.
-        UnsupportedModuleError
-            If the module has no decoder.
         """
         self._network.require("decode")
-        given = np.asarray(latents, dtype=np.float32)
-        size = self._spec.latent_size
-        if given.ndim not in (1, 2) or given.shape[-1] != size or not np.isfinite(given).all():
-            raise LatentError(
-                f"latents must be finite, of shape ({size},) or (n, {size}), got shape "
-                f"{given.shape}. Use codes of the same module, as from encode.",
-                given.shape,
-            )
-        return np.atleast_2d(given)
+        return read_latents(latents, self._spec)
 
     def generate(
         self, conditions: NDArray[np.float64], seeds: Sequence[int]
@@ -356,29 +357,35 @@ class GenerativeGalaxyModel:
         """
         return self._network.decode(latents)
 
+    @property
+    def _identity(self) -> tuple[str, str, str | None]:
+        return (self.sha256, self._on_extrapolate, self._band)
+
     def __eq__(self, other: object) -> bool:
         return self is other or (
-            isinstance(other, GenerativeGalaxyModel)
-            and self.sha256 == other.sha256
-            and self._on_extrapolate == other._on_extrapolate
+            isinstance(other, GenerativeGalaxyModel) and self._identity == other._identity
         )
 
     def __hash__(self) -> int:
-        return hash(("galsim.hub.GenerativeGalaxyModel", self.sha256, self._on_extrapolate))
+        return hash(("galsim.hub.GenerativeGalaxyModel", self._identity))
 
     def __repr__(self) -> str:
         policy = "" if self._on_extrapolate == "warn" else f", {self._on_extrapolate!r}"
-        return f"galsim.hub.GenerativeGalaxyModel({self._file_name!r}{policy})"
+        band = "" if self._band is None else f", band={self._band!r}"
+        return f"galsim.hub.GenerativeGalaxyModel({self._file_name!r}{policy}{band})"
 
     def __str__(self) -> str:
-        return f"galsim.hub.GenerativeGalaxyModel({self._spec.label})"
+        band = "" if self._band is None else f", {self._band}"
+        return f"galsim.hub.GenerativeGalaxyModel({self._spec.label}{band})"
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str, str]]:
-        return _restore, (self._file_name, self._on_extrapolate, self.sha256)
+    def __reduce__(self) -> tuple[Any, tuple[str, str, str, str | None]]:
+        return _restore, (self._file_name, self._on_extrapolate, self.sha256, self._band)
 
 
-def _restore(file_name: str, on_extrapolate: str, sha256: str) -> GenerativeGalaxyModel:
-    model = GenerativeGalaxyModel(file_name, on_extrapolate)
+def _restore(
+    file_name: str, on_extrapolate: str, sha256: str, band: str | None
+) -> GenerativeGalaxyModel:
+    model = GenerativeGalaxyModel(file_name, on_extrapolate, band=band)
     if model.sha256 != sha256:
         raise CorruptedModuleError(
             f"Module {file_name} is not the one that was pickled: its identity is {model.sha256}, "

@@ -14,18 +14,22 @@ from .spec import read_spec
 __all__ = ["load"]
 
 # One line a kind: score priors and particle meshes join here.
-_CLASSES: Mapping[str, Callable[[str], GenerativeGalaxyModel]] = MappingProxyType(
+_CLASSES: Mapping[str, Callable[..., GenerativeGalaxyModel]] = MappingProxyType(
     {"galaxy": GenerativeGalaxyModel}
 )
 
 
-def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
+def load(
+    file_name: str | os.PathLike[str], *, band: str | None = None
+) -> GenerativeGalaxyModel:
     """Load any module by its name.
 
     Parameters
     ----------
     file_name : str or path
         ``hub:NAME``, ``hub:NAME@VERSION`` or the path of a module's folder.
+    band : str, optional
+        The band to draw, for a module of several.
 
     Returns
     -------
@@ -50,4 +54,4 @@ def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
             location.address,
             kind,
         )
-    return _CLASSES[kind](location.address)
+    return _CLASSES[kind](location.address, band=band)

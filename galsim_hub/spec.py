@@ -53,6 +53,30 @@ class InputSpec:
         """Spell the trained range with its unit, for messages."""
         return f"{self.minimum:g} to {self.maximum:g} {self.unit}".rstrip()
 
+    def at(self, fraction: float) -> float:
+        """Give the value at a fraction of the trained range.
+
+        Parameters
+        ----------
+        fraction : float
+            From 0, the minimum, to 1, the maximum.
+
+        Returns
+        -------
+        float
+            Counted in the logarithm where the range is positive and spans a factor of 4.
+
+        Examples
+        --------
+        >>> InputSpec("size", "pixel", 1.0, 100.0).at(0.5)
+        10.0
+        >>> InputSpec("magnitude", "mag", 20.0, 24.0).at(0.5)
+        22.0
+        """
+        if self.minimum > 0 and self.maximum > 4 * self.minimum:
+            return float(self.minimum * (self.maximum / self.minimum) ** fraction)
+        return self.minimum + fraction * (self.maximum - self.minimum)
+
 
 @dataclass(frozen=True)
 class ModuleSpec:
@@ -74,6 +98,8 @@ class ModuleSpec:
         The length of a latent code, None without ``encode`` and ``decode``.
     stamp_size, psf_size : int or None
         Sides of the square images and PSFs [pixels].
+    bands : tuple of str
+        What the last axis of an image counts; empty if it has none.
     pixel_size : float or None
         Side of a pixel [arcsec].
     signatures : tuple of str
@@ -100,6 +126,7 @@ class ModuleSpec:
     stamp_size: int | None = None
     pixel_size: float | None = None
     psf_size: int | None = None
+    bands: tuple[str, ...] = ()
     cite: tuple[str, ...] = ()
     flux: Mapping[str, Any] = field(default_factory=dict)
     golden: Mapping[str, Any] = field(default_factory=dict)
@@ -271,6 +298,7 @@ def _from_card(card: Mapping[str, Any]) -> ModuleSpec:
         stamp_size=card.get("stamp_size"),
         pixel_size=card.get("pixel_size"),
         psf_size=card.get("psf_size"),
+        bands=tuple(card.get("bands", ())),
         signatures=tuple(card["signatures"]),
         files=card["files"],
         flux=card.get("flux") or {},
