@@ -93,7 +93,8 @@ def _measure_galaxies(model: GenerativeGalaxyModel, n_galaxies: int) -> list[Fin
         images = model.sample_images(catalog, seeds=seeds)
         seconds = time.perf_counter() - start
     except EngineError as error:
-        return [Finding(f"galaxies{suffix}", str(error), "finite, of the card's shape", False)]
+        bar = "finite, of the card's shape"
+        return [Finding(f"galaxies{suffix}", str(error), bar, holds=False)]
     backwards = {name: column[::-1] for name, column in catalog.items()}
     reverse = model.sample_images(backwards, seeds=seeds[::-1])[::-1]
     same = bool((images == reverse).all())
@@ -159,7 +160,5 @@ def _measure_flux(
         expected = 10 ** (-0.4 * (catalog[magnitudes[0]] - zeropoint))
         bias = float(np.median(flux / expected)) - 1
         holds = abs(bias) <= FLUX_BIAS_BAR
-        contracts.append(
-            Finding("median flux bias", f"{bias:+.1%}", f"{FLUX_BIAS_BAR:.0%}", holds)
-        )
+        contracts.append(Finding("median flux bias", f"{bias:+.1%}", f"{FLUX_BIAS_BAR:.0%}", holds))
     return contracts

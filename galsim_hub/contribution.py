@@ -76,7 +76,10 @@ def scaffold(name: str, parent: Path) -> Path:
             f"{folder} is there already. Choose another name or folder.", str(folder)
         )
     (folder / "1").mkdir(parents=True)
-    for template, path in (("card.md", folder / "1" / CARD_NAME), ("build.py", folder / "build.py")):
+    for template, path in (
+        ("card.md", folder / "1" / CARD_NAME),
+        ("build.py", folder / "build.py"),
+    ):
         path.write_text(_fill_template(template, name), encoding="utf-8")
     return folder
 
@@ -211,7 +214,7 @@ def _draw_cover(folder: Path, spec: ModuleSpec) -> None:
     captions = ["  ".join(f"{value:.3g}" for value in row) for row in rows]
     names = [f"{condition.name} {condition.unit}".rstrip() for condition in spec.inputs]
     title = f"{spec.label}: {', '.join(names)}"
-    contact_sheet(images, captions, title=title).savefig(folder / COVER_NAME, dpi=60)
+    contact_sheet(list(images), captions, title=title).savefig(folder / COVER_NAME, dpi=60)
 
 
 def _examine_name(folder: Path, spec: ModuleSpec) -> Finding:

@@ -154,8 +154,7 @@ def _distance(got: NDArray[Any] | None, expected: NDArray[Any]) -> float:
 
 def _invent_inputs(signature: str, spec: ModuleSpec, golden: Arrays) -> Arrays:
     columns: Arrays = {
-        name: values.astype(np.float32)
-        for name, values in spread_conditions(spec, _N_ROWS).items()
+        name: values.astype(np.float32) for name, values in spread_conditions(spec, _N_ROWS).items()
     }
     seeds = range(_N_ROWS)
     if signature == "generate":

@@ -19,9 +19,7 @@ _CLASSES: Mapping[str, Callable[..., GenerativeGalaxyModel]] = MappingProxyType(
 )
 
 
-def load(
-    file_name: str | os.PathLike[str], *, band: str | None = None
-) -> GenerativeGalaxyModel:
+def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> GenerativeGalaxyModel:
     """Load any module by its name.
 
     Parameters

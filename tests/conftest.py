@@ -101,7 +101,7 @@ def model(module_folder):
 
 @pytest.fixture(scope="session")
 def discs_folder(tmp_path_factory):
-    """Build what `galsim-hub new` scaffolds: other inputs, no random one, 48 pixels of 0.2 arcsec."""
+    """Build what `galsim-hub new` scaffolds: other inputs, stamp and pixel, nothing random."""
     folder = scaffold("discs", tmp_path_factory.mktemp("contribution"))
     runpy.run_path(str(folder / "build.py"))
     card = folder / "1" / "card.md"
