@@ -4,7 +4,11 @@
 `UnknownModuleError`     a name, version or folder leads to no module
 `CardError`              a module's card is missing, invalid or of a newer specification
 `CorruptedModuleError`   a module's files are not those that its card describes
+`UnsafeModuleError`      an archive, address or graph does what a module must not do
 `UnsupportedModuleError` a sound module cannot do what was asked of it
+`RegistryError`          an index of modules or the user's configuration cannot be used
+`DownloadError`          no mirror gives the bytes that were published, or it is offline
+`CacheError`             the cache cannot be written to
 `EngineError`            the inference engine cannot start, or returned nonsense
 `ConditionError`         a condition is missing, not a number, negative, of wrong length
 `SeedError`              a seed or object id cannot determine a galaxy
@@ -14,6 +18,8 @@
 `ImageError`             an image, PSF or noise variance cannot be encoded
 `LatentError`            an array of latent codes has the wrong shape or values
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
+`RegistryWarning`        a name means something other than it may seem to
+`UnverifiedWarning`      a module was downloaded without a promised sha256
 ======================== ==============================================================
 
 Each carries the offending values as attributes, survives a pickle (GalSim sends
@@ -29,19 +35,25 @@ import galsim
 
 __all__ = [
     "BandError",
+    "CacheError",
     "CardError",
     "ConditionError",
     "ContributionError",
     "CorruptedModuleError",
+    "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
     "GalSimHubError",
     "ImageError",
     "LatentError",
     "RandomDeviateError",
+    "RegistryError",
+    "RegistryWarning",
     "SeedError",
     "UnknownModuleError",
+    "UnsafeModuleError",
     "UnsupportedModuleError",
+    "UnverifiedWarning",
 ]
 
 
@@ -124,6 +136,68 @@ class CorruptedModuleError(GalSimHubError):
         self.expected = expected
         self.got = got
         super().__init__(message, path, expected, got)
+
+
+class UnsafeModuleError(GalSimHubError):
+    """Report a module that would do more than compute pixels, or a transfer nobody vouches for.
+
+    Attributes
+    ----------
+    path : str
+        The archive, folder or address at fault.
+    found : tuple of str
+        The members, ops or addresses that were refused.
+    """
+
+    def __init__(self, message: str, path: str, found: Iterable[str] = ()) -> None:
+        self.path = path
+        self.found = tuple(found)
+        super().__init__(message, path, self.found)
+
+
+class RegistryError(GalSimHubError, ValueError):
+    """Report an index of modules, or a user's list of them, that cannot be used.
+
+    Attributes
+    ----------
+    place : str
+        The path or address of the file at fault.
+    field : str or None
+        The entry at fault, dotted, where one entry is.
+    """
+
+    def __init__(self, message: str, place: str, field: str | None = None) -> None:
+        self.place = place
+        self.field = field
+        super().__init__(message, place, field)
+
+
+class DownloadError(GalSimHubError):
+    """Report that no mirror gives the bytes that were published.
+
+    Attributes
+    ----------
+    urls : tuple of str
+        The addresses that were tried.
+    """
+
+    def __init__(self, message: str, urls: Iterable[str]) -> None:
+        self.urls = tuple(urls)
+        super().__init__(message, self.urls)
+
+
+class CacheError(GalSimHubError):
+    """Report a cache that cannot be written to.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder at fault.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        self.path = path
+        super().__init__(message, path)
 
 
 class UnsupportedModuleError(GalSimHubError, NotImplementedError):
@@ -268,6 +342,14 @@ class LatentError(GalSimHubError, ValueError):
 
 class ExtrapolationWarning(galsim.GalSimWarning):
     """Warn that conditions lie outside the range a module was trained on."""
+
+
+class RegistryWarning(galsim.GalSimWarning):
+    """Warn that a name means something other than it may seem to."""
+
+
+class UnverifiedWarning(galsim.GalSimWarning):
+    """Warn that nobody has said which bytes a downloaded module should have."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
