@@ -7,7 +7,6 @@ and `examine` looks at it as the checks of a contribution do.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import importlib.resources
 import re
 import string
@@ -16,12 +15,13 @@ from typing import Any
 
 import yaml
 
+from .cache import hash_file
 from .contracts import Finding, measure
 from .errors import CardError, ContributionError, CorruptedModuleError
 from .figures import contact_sheet
 from .golden import RELATIVE_TOLERANCE, spread_conditions, write_golden
 from .model import GenerativeGalaxyModel
-from .registry import bundled_root
+from .registries import bundled_index, bundled_root
 from .spec import CARD_NAME, SPEC_VERSION, ModuleSpec, read_spec
 
 __all__ = ["LARGEST_MODULE", "OPEN_LICENCES", "complete", "examine", "scaffold"]
@@ -107,12 +107,12 @@ def complete(folder: Path) -> list[Path]:
     """
     _require_unreleased_program(folder)
     card, golden = folder / CARD_NAME, folder / GOLDEN_NAME
-    _write_entry(card, "files", {name: _sha256(folder / name) for name in _program_files(folder)})
+    _write_entry(card, "files", {name: hash_file(folder / name) for name in _program_files(folder)})
     # An empty entry would not be a valid one.
     _write_entry(card, "golden", None)
     spec = read_spec(folder)
     write_golden(folder, spec, golden)
-    entry = {"file": GOLDEN_NAME, "sha256": _sha256(golden)}
+    entry = {"file": GOLDEN_NAME, "sha256": hash_file(golden)}
     _write_entry(card, "golden", entry | {"relative_tolerance": RELATIVE_TOLERANCE})
     written = [card, golden]
     if spec.kind == "galaxy":
@@ -166,7 +166,12 @@ def _require_unreleased_program(folder: Path) -> None:
             "tf.saved_model.save.",
             str(folder),
         )
-    if folder.resolve().is_relative_to(bundled_root().resolve()):
+    path = folder.resolve()
+    released = [release.label for release in bundled_index().releases]
+    if (
+        path.parent.parent == bundled_root().resolve()
+        and f"{path.parent.name}@{path.name}" in released
+    ):
         raise ContributionError(
             f"{folder} is released, and a released version never changes. Copy it to the next "
             "version's folder first.",
@@ -177,11 +182,6 @@ def _require_unreleased_program(folder: Path) -> None:
 def _program_files(folder: Path) -> list[str]:
     paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     return sorted(path for path in paths if path not in _NOT_PROGRAM)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write_entry(card: Path, key: str, value: dict[str, Any] | None) -> None:
@@ -224,8 +224,8 @@ def _examine_name(folder: Path, spec: ModuleSpec) -> Finding:
 
 
 def _examine_release(folder: Path, spec: ModuleSpec) -> Finding:
-    released = bundled_root() / spec.name / str(spec.version)
-    clash = (released / CARD_NAME).is_file() and read_spec(released).sha256 != spec.sha256
+    released = {release.label: release.identity for release in bundled_index().releases}
+    clash = released.get(spec.label, spec.sha256) != spec.sha256
     value = "another module was released under it" if clash else "unused or the same"
     return Finding("version", value, "no other module's", not clash)
 

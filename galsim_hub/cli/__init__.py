@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 
 from ..errors import GalSimHubError
-from . import check, cite, info, new, sample, validate, verify
+from . import cache, check, cite, download, index, info, list, new, sample, validate, verify
 from .text import say
 
 __all__ = ["FAULT_FOUND", "INTERRUPTED", "UNABLE", "main"]
@@ -23,12 +23,12 @@ UNABLE = 3
 INTERRUPTED = 130  # as of a shell's own
 _EXIT_CODES = f"""exit codes:
   0  done, and what was looked at is sound
-  {FAULT_FOUND}  done, and a fault was found (verify, validate, check)
+  {FAULT_FOUND}  done, and a fault was found (verify, validate, check, index --check)
   2  the command line cannot be understood
   {UNABLE}  it cannot be done: no such module, bad condition, no network ...; stderr says why
   {INTERRUPTED}  interrupted
 """
-_VERBS = (info, verify, sample, validate, cite, new, check)
+_VERBS = (list, info, download, verify, sample, validate, cite, new, check, index, cache)
 # Packages that are not installed with galsim_hub itself.
 _OPTIONAL = ("matplotlib",)
 

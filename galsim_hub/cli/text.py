@@ -9,7 +9,27 @@ from typing import Any
 
 from ..contracts import Finding
 
-__all__ = ["print_findings", "print_json", "print_table", "say", "track"]
+__all__ = ["megabytes", "print_findings", "print_json", "print_table", "say", "track"]
+
+
+def megabytes(size: int) -> str:
+    """Spell a size.
+
+    Parameters
+    ----------
+    size : int
+        [bytes]
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> megabytes(21_035_312)
+    '21.0 MB'
+    """
+    return f"{size / 1e6:.1f} MB"
 
 
 def say(message: str) -> None:

@@ -1,4 +1,4 @@
-"""compare modules' files with their cards, byte for byte.
+"""compare modules with what was published, byte for byte.
 
 galsim-hub verify              every module on this machine
 galsim-hub verify hub:cosmos@1 my_modules/dwarfs/1
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import CorruptedModuleError
-from ..registry import bundled_versions, locate
+from ..cache import hash_file
+from ..registries import list_releases
+from ..registry import locate, resolve
 from ..spec import read_spec
 from .text import print_json, print_table
 
@@ -49,18 +50,24 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _local_modules() -> list[str]:
-    return [
-        f"hub:{name}@{version}"
-        for name, versions in bundled_versions().items()
-        for version in versions
-    ]
+    return [listing.release.address for listing in list_releases() if listing.folder]
 
 
 def _verify(address: str) -> dict[str, str | bool]:
     location = locate(address)
-    spec = read_spec(location.folder)
-    try:
-        spec.verify(location.folder)
-    except CorruptedModuleError as error:
-        return {"module": location.address, "sound": False, "detail": str(error)}
-    return {"module": location.address, "sound": True, "detail": f"{len(spec.files)} as published"}
+    expected = _published_files(address) or dict(read_spec(location.folder).files)
+    paths = {name: location.folder / name for name in expected}
+    bad = [
+        name
+        for name, path in paths.items()
+        if not path.is_file() or hash_file(path) != expected[name]
+    ]
+    detail = f"missing or changed: {', '.join(bad)}" if bad else f"{len(expected)} as published"
+    return {"module": location.address, "sound": not bad, "detail": detail}
+
+
+def _published_files(address: str) -> dict[str, str]:
+    """Give every file that an index lists; a mere folder has only its card to be held to."""
+    if not address.startswith("hub:"):
+        return {}
+    return {name: entry.sha256 for name, entry in resolve(address).release.files.items()}
