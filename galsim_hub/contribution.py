@@ -17,7 +17,7 @@ import yaml
 
 from .cache import hash_file
 from .contracts import Finding, measure
-from .errors import CardError, ContributionError, CorruptedModuleError
+from .errors import CardError, ContributionError, CorruptedModuleError, GalSimHubError
 from .figures import contact_sheet
 from .golden import RELATIVE_TOLERANCE, spread_conditions, write_golden
 from .model import GenerativeGalaxyModel
@@ -148,9 +148,12 @@ def examine(folder: Path) -> list[Finding]:
         _examine_size(folder),
         _examine_cover(folder),
     ]
-    if all(finding.holds for finding in findings):
-        findings += measure(folder)
-    return findings
+    if not all(finding.holds for finding in findings):
+        return findings
+    try:
+        return findings + measure(folder)
+    except GalSimHubError as error:
+        return [*findings, Finding("program", str(error), "one that runs", holds=False)]
 
 
 def _fill_template(name: str, module: str) -> str:

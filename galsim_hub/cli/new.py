@@ -44,7 +44,5 @@ def run(args: argparse.Namespace) -> int:
     version = folder / "1"
     print(f"Wrote {folder / 'build.py'} and {version / 'card.md'}. Next:")
     print(f"  python {folder / 'build.py'}           # draws discs until your network is in it")
-    print(
-        f"  galsim-hub check --fix {version}  # writes hashes, golden sample, cover; says what is left"
-    )
+    print(f"  galsim-hub check --fix {version}  # hashes, golden, cover; what is left")
     return 0
