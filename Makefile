@@ -61,8 +61,9 @@ index: $(STAMP) ## Write hub_modules/index.json from the cards
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 	$(BIN)/python tests/benchmarks/bench_sampling.py
 
-docs: $(STAMP) ## Build docs/_build/html, warnings as errors
+docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warnings as errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
+	$(BIN)/python docs/hub/build.py docs/_build/html/hub
 
 # A fresh environment, so that nothing that was installed by hand is pinned.
 constraints: ## Resolve every pin in constraints.txt anew

@@ -54,17 +54,17 @@ galsim-hub cite {address} --bibtex
 """
 
 
-def build(modules: Path, output: Path, manual: str) -> None:
+def build(modules: Path, output: Path, manual: str, cache: Path) -> None:
     """Write the pages of every module in a folder of modules, the newest versions first.
 
-    `manual` leads from the pages to the manual.
+    `manual` leads from the pages to the manual; `cache` keeps what was drawn.
     """
     output.mkdir(parents=True, exist_ok=True)
     for path in (HERE / "static").iterdir():
         shutil.copy(path, output)
     folders = [card.parent for card in modules.glob("*/*/card.md") if card.parent.name.isdigit()]
     folders.sort(key=lambda folder: (folder.parent.name, -int(folder.name)))
-    described = [describe(folder, output) for folder in folders]
+    described = [describe(folder, output, cache) for folder in folders]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -79,7 +79,7 @@ def build(modules: Path, output: Path, manual: str) -> None:
         (output / module["page"]).write_text(page.render(module=module))
 
 
-def describe(folder: Path, output: Path) -> dict[str, Any]:
+def describe(folder: Path, output: Path, cache: Path) -> dict[str, Any]:
     """Collect what the pages say of a module, and put its pictures beside them."""
     spec = read_spec(folder)
     stem = f"{spec.name}-{spec.version}"
@@ -102,7 +102,7 @@ def describe(folder: Path, output: Path) -> dict[str, Any]:
         "inputs": spec.inputs,
         "identity": spec.sha256,
         "prose": Markup(render_prose(folder / "card.md")),
-        "gallery": make_gallery(folder, spec, output) if spec.kind == "galaxy" else None,
+        "gallery": make_gallery(folder, spec, output, cache) if spec.kind == "galaxy" else None,
         "snippets": make_snippets(spec) if spec.kind == "galaxy" else [],
     }
 
@@ -152,14 +152,14 @@ def show_band(spec: ModuleSpec) -> str | None:
     return spec.bands[len(spec.bands) // 2] if spec.bands else None
 
 
-def make_gallery(folder: Path, spec: ModuleSpec, output: Path) -> dict[str, Any]:
+def make_gallery(folder: Path, spec: ModuleSpec, output: Path, cache: Path) -> dict[str, Any]:
     """Draw a module's gallery, or take it from an earlier build of the same module."""
     recipe = spec.sha256.encode() + Path(sheets.__file__).read_bytes()
-    cached = CACHE / f"{spec.name}-{spec.version}-{hashlib.sha256(recipe).hexdigest()[:16]}"
+    cached = cache / f"{spec.name}-{spec.version}-{hashlib.sha256(recipe).hexdigest()[:16]}"
     if not cached.is_dir():
         model = galsim_hub.GenerativeGalaxyModel(folder, "ignore", band=show_band(spec))
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as temporary:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as temporary:
             drawn = Path(temporary) / "drawn"
             drawn.mkdir()
             gallery = sheets.draw_gallery(model, drawn)
@@ -176,5 +176,6 @@ if __name__ == "__main__":
     parser.add_argument("output", type=Path)
     parser.add_argument("--modules", type=Path, default=bundled_root(), help="(the bundled ones)")
     parser.add_argument("--manual", default="../", help="where the manual is, from the page")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where drawn galaxies are kept")
     arguments = parser.parse_args()
-    build(arguments.modules, arguments.output, arguments.manual)
+    build(arguments.modules, arguments.output, arguments.manual, arguments.cache)

@@ -6,8 +6,6 @@ other gives an image (n, y, x, band).
 
 from __future__ import annotations
 
-import copy
-
 import galsim
 import numpy as np
 import pytest
@@ -89,18 +87,20 @@ def test_galaxies_of_two_bands_follow_galsims_contract(galaxies_by_band):
     galsim.utilities.check_all_diff(list(galaxies_by_band.values()))
 
 
-def test_yaml_chooses_the_band_of_each_image(bands_folder, galaxies_by_band):
+def test_yaml_draws_the_same_galaxy_in_a_file_a_band(bands_folder, galaxies_by_band, tmp_path):
+    band = {"type": "List", "items": list("gri"), "index_key": "file_num"}
+    names = {"type": "FormattedStr", "format": "%d.fits", "items": ["$file_num"]}
     config = {
         "modules": ["galsim_hub"],
-        "input": {"generative_model": {"file_name": str(bands_folder), "band": "$band"}},
+        "input": {"generative_model": {"file_name": str(bands_folder), "band": band}},
         "gal": {"type": "GenerativeModelGalaxy", "obj_id": 7, **STAR_FORMING},
         "image": {"pixel_scale": 0.1, "size": 32, "draw_method": "no_pixel"},
+        "output": {"nfiles": 3, "dir": str(tmp_path), "file_name": names},
     }
-    for band, galaxy in galaxies_by_band.items():
-        base = copy.deepcopy({**config, "eval_variables": {"sband": band}})
-        galsim.config.ProcessInput(base)
-        drawn = galsim.config.BuildImage(base)
+    galsim.config.Process(config)
+    for number, galaxy in enumerate(galaxies_by_band.values()):
         expected = galaxy.drawImage(nx=32, ny=32, scale=0.1, method="no_pixel")
+        drawn = galsim.fits.read(str(tmp_path / f"{number}.fits"))
         np.testing.assert_array_equal(drawn.array, expected.array)
 
 
