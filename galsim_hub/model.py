@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from .conditions import check_policy, limit_to_range, read_conditions
 from .encoding import Posterior, image_stamps, psf_stamps, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
+from .legacy import describe
 from .network import GalaxyNetwork
 from .profile import GenerativeGalaxy, Interpolation
 from .recipe import Recipe, choose_seeds
 from .registry import locate
-from .spec import ModuleSpec, read_spec
+from .spec import ModuleSpec
 
 __all__ = ["GenerativeGalaxyModel"]
 
@@ -31,31 +32,40 @@ class GenerativeGalaxyModel:
     Parameters
     ----------
     file_name : str or path
-        ``hub:NAME``, ``hub:NAME@VERSION``, or the path of a module's folder.
+        ``hub:NAME``, ``hub:NAME@VERSION``, the path of a module's folder or tar.gz archive, or
+        ``https://HOST/PATH.tar.gz#sha256=HEX``. What is not on this machine is downloaded.
     on_extrapolate : {'warn', 'error', 'clip', 'ignore'}
         What to do about conditions outside the range the module was trained on. 'clip'
         records the clipped values as the galaxy's conditions.
+    allow_unverified : bool
+        Take what an https address without a sha256 gives, with a warning.
 
     Raises
     ------
-    UnknownModuleError
-        If there is no such module.
-    CardError
-        If its card is missing or cannot be used.
+    UnknownModuleError, CardError
+        If there is no such module, or its card cannot be used.
+    DownloadError, CacheError, RegistryError, UnsafeModuleError
+        If it cannot be had, or not safely.
     UnsupportedModuleError
         If it is no galaxy module.
     """
 
     _req_params: ClassVar[dict[str, Any]] = {"file_name": str}
-    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str}
+    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str, "allow_unverified": bool}
     _single_params: ClassVar[list[dict[str, Any]]] = []
     _takes_rng = False
 
-    def __init__(self, file_name: str | os.PathLike[str], on_extrapolate: str = "warn") -> None:
-        location = locate(file_name)
-        self._file_name = location.address
-        self._spec = read_spec(location.folder)
-        self._network = GalaxyNetwork(location.folder, self._spec)
+    def __init__(
+        self,
+        file_name: str | os.PathLike[str],
+        on_extrapolate: str = "warn",
+        *,
+        allow_unverified: bool = False,
+    ) -> None:
+        location = locate(file_name, allow_unverified=allow_unverified)
+        self._file_name, spec = location.address, describe(location.folder)
+        self._spec = spec.without(location.given)
+        self._network = GalaxyNetwork(location.folder, spec, location.given)
         self._on_extrapolate = check_policy(on_extrapolate)
         if self._spec.kind != "galaxy":
             raise UnsupportedModuleError(
@@ -360,6 +370,7 @@ class GenerativeGalaxyModel:
         return self is other or (
             isinstance(other, GenerativeGalaxyModel)
             and self.sha256 == other.sha256
+            and self.quantities == other.quantities
             and self._on_extrapolate == other._on_extrapolate
         )
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from .errors import UnsupportedModuleError
+from .legacy import describe
 from .model import GenerativeGalaxyModel
 from .registry import locate
-from .spec import read_spec
 
 __all__ = ["load"]
 
@@ -25,7 +25,7 @@ def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
     Parameters
     ----------
     file_name : str or path
-        ``hub:NAME``, ``hub:NAME@VERSION`` or the path of a module's folder.
+        As `GenerativeGalaxyModel` takes it.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
         If this galsim_hub has no class for modules of its kind.
     """
     location = locate(file_name)
-    kind = read_spec(location.folder).kind
+    kind = describe(location.folder).kind
     if kind not in _CLASSES:
         raise UnsupportedModuleError(
             f"Module {location.address} is of kind {kind!r}; this galsim_hub can load "
