@@ -147,6 +147,7 @@ def examine(folder: Path) -> list[Finding]:
         _examine_licence(spec),
         _examine_size(folder),
         _examine_cover(folder),
+        _examine_operations(folder),
     ]
     if not all(finding.holds for finding in findings):
         return findings
@@ -259,6 +260,17 @@ def _examine_size(folder: Path) -> Finding:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     value, bar = f"{size / 1e6:.1f} MB", f"{LARGEST_MODULE / 1e6:.0f} MB"
     return Finding("size", value, bar, size <= LARGEST_MODULE)
+
+
+def _examine_operations(folder: Path) -> Finding:
+    from .backend.graph import scan  # here: it loads TensorFlow, which takes seconds
+
+    try:
+        refused = scan(folder)
+    except GalSimHubError as error:
+        return Finding("operations", str(error), "those that compute", holds=False)
+    value = f"refused: {', '.join(refused)}" if refused else "all compute"
+    return Finding("operations", value, "those that compute", not refused)
 
 
 def _examine_cover(folder: Path) -> Finding:

@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from .conditions import check_policy, limit_to_range, read_conditions
 from .encoding import Posterior, image_stamps, psf_stamps, read_latents, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
+from .legacy import describe
 from .network import GalaxyNetwork, choose_band
 from .profile import GenerativeGalaxy, Interpolation
 from .recipe import Recipe, choose_seeds
 from .registry import locate
-from .spec import ModuleSpec, read_spec
+from .spec import ModuleSpec
 
 __all__ = ["GenerativeGalaxyModel"]
 
@@ -31,27 +32,34 @@ class GenerativeGalaxyModel:
     Parameters
     ----------
     file_name : str or path
-        ``hub:NAME``, ``hub:NAME@VERSION``, or the path of a module's folder.
+        ``hub:NAME``, ``hub:NAME@VERSION``, the path of a module's folder or tar.gz archive, or
+        ``https://HOST/PATH.tar.gz#sha256=HEX``. What is not on this machine is downloaded.
     on_extrapolate : {'warn', 'error', 'clip', 'ignore'}
         What to do about conditions outside the range the module was trained on. 'clip'
         records the clipped values as the galaxy's conditions.
     band : str, optional
         The band to draw, for a module of several. A seed or id is the same galaxy in each.
+    allow_unverified : bool
+        Take what an https address without a sha256 gives, with a warning.
 
     Raises
     ------
-    UnknownModuleError
-        If there is no such module.
+    UnknownModuleError, CardError
+        If there is no such module, or its card cannot be used.
     BandError
         If the module has no such band, or several and none is given.
-    CardError
-        If its card is missing or cannot be used.
+    DownloadError, CacheError, RegistryError, UnsafeModuleError
+        If it cannot be had, or not safely.
     UnsupportedModuleError
         If it is no galaxy module.
     """
 
     _req_params: ClassVar[dict[str, Any]] = {"file_name": str}
-    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str, "band": str}
+    _opt_params: ClassVar[dict[str, Any]] = {
+        "on_extrapolate": str,
+        "band": str,
+        "allow_unverified": bool,
+    }
     _single_params: ClassVar[list[dict[str, Any]]] = []
     _takes_rng = False
 
@@ -61,12 +69,13 @@ class GenerativeGalaxyModel:
         on_extrapolate: str = "warn",
         *,
         band: str | None = None,
+        allow_unverified: bool = False,
     ) -> None:
-        location = locate(file_name)
-        self._file_name = location.address
-        self._spec = read_spec(location.folder)
-        self._band = choose_band(self._spec, band)
-        self._network = GalaxyNetwork(location.folder, self._spec, self._band)
+        location = locate(file_name, allow_unverified=allow_unverified)
+        self._file_name, spec = location.address, describe(location.folder)
+        self._spec = spec.without(location.given)
+        self._band = choose_band(spec, band)
+        self._network = GalaxyNetwork(location.folder, spec, self._band, location.given)
         self._on_extrapolate = check_policy(on_extrapolate)
         if self._spec.kind != "galaxy":
             raise UnsupportedModuleError(
@@ -299,67 +308,28 @@ class GenerativeGalaxyModel:
         return self._network.log_prob(codes, conditions)
 
     def read_conditions(self, catalog: Any) -> NDArray[np.float64]:
-        """Check a catalogue's conditions, and treat those outside the trained range.
-
-        Parameters
-        ----------
-        catalog : astropy Table, structured array or mapping
-
-        Returns
-        -------
-        ndarray of float64, shape (n, len(quantities))
-        """
+        """Check a catalogue's conditions, shape (n, len(quantities)), as `on_extrapolate` says."""
         conditions = read_conditions(catalog, self._spec)
         return limit_to_range(conditions, self._spec, self._on_extrapolate)
 
     def read_latents(self, latents: ArrayLike) -> NDArray[np.float32]:
-        """Check latent codes.
-
-        Parameters
-        ----------
-        latents : array_like of float, shape (latent_size,) or (n, latent_size)
-
-        Returns
-        -------
-        ndarray of float32, shape (n, latent_size)
-        """
+        """Check latent codes; a single one becomes one row of shape (n, latent_size)."""
         self._network.require("decode")
         return read_latents(latents, self._spec)
 
     def generate(
         self, conditions: NDArray[np.float64], seeds: Sequence[int]
     ) -> NDArray[np.float32]:
-        """Make the stamps of checked conditions and seeds.
-
-        Parameters
-        ----------
-        conditions : ndarray of float64, shape (n, len(quantities))
-            As `read_conditions` gives them.
-        seeds : sequence of int, length n
-
-        Returns
-        -------
-        ndarray of float32, shape (n, stamp_size, stamp_size)
-        """
+        """Make the stamps, shape (n, y, x), of what `read_conditions` gave and of seeds."""
         return self._network.generate(conditions, seeds)
 
     def generate_from_latents(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Make the stamps of checked latent codes.
-
-        Parameters
-        ----------
-        latents : ndarray of float32, shape (n, latent_size)
-            As `read_latents` gives them.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, stamp_size, stamp_size)
-        """
+        """Make the stamps, shape (n, y, x), of what `read_latents` gave."""
         return self._network.decode(latents)
 
     @property
-    def _identity(self) -> tuple[str, str, str | None]:
-        return (self.sha256, self._on_extrapolate, self._band)
+    def _identity(self) -> tuple[Any, ...]:
+        return (self.sha256, self.quantities, self._on_extrapolate, self._band)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (

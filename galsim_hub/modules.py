@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from .errors import UnsupportedModuleError
+from .legacy import describe
 from .model import GenerativeGalaxyModel
 from .registry import locate
-from .spec import read_spec
 
 __all__ = ["load"]
 
@@ -25,7 +25,7 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Gener
     Parameters
     ----------
     file_name : str or path
-        ``hub:NAME``, ``hub:NAME@VERSION`` or the path of a module's folder.
+        As `GenerativeGalaxyModel` takes it.
     band : str, optional
         The band to draw, for a module of several.
 
@@ -44,7 +44,7 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Gener
         If this galsim_hub has no class for modules of its kind.
     """
     location = locate(file_name)
-    kind = read_spec(location.folder).kind
+    kind = describe(location.folder).kind
     if kind not in _CLASSES:
         raise UnsupportedModuleError(
             f"Module {location.address} is of kind {kind!r}; this galsim_hub can load "

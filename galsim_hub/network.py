@@ -5,8 +5,8 @@ This is where a module's card meets its engine; nothing here knows of GalSim.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,14 @@ class GalaxyNetwork:
         Its card.
     band : str or None
         Which of the card's bands to give, None if it has none.
+    given : mapping of str to float
+        Conditions that are the same for every galaxy, and so not asked for.
     """
 
     folder: Path
     spec: ModuleSpec
     band: str | None = None
+    given: Mapping[str, float] = field(default_factory=dict)
 
     def generate(self, conditions: NDArray[np.float64], seeds: Sequence[int]) -> Array:
         """Make the stamps of conditions and seeds.
@@ -164,7 +167,11 @@ class GalaxyNetwork:
             )
 
     def _columns(self, conditions: NDArray[np.float64]) -> dict[str, Array]:
-        return dict(zip(self.spec.quantities, conditions.T.astype(np.float32), strict=True))
+        asked = self.spec.without(self.given).quantities
+        columns = dict(zip(asked, conditions.T.astype(np.float32), strict=True))
+        for name, value in self.given.items():
+            columns[name] = np.full(len(conditions), value, np.float32)
+        return columns
 
     def _images(self, signature: str, inputs: dict[str, Array]) -> Array:
         n_rows, size = len(next(iter(inputs.values()))), self.spec.stamp_size or 0

@@ -27,6 +27,7 @@ __all__ = [
     "bundled_root",
     "config_path",
     "is_bundled",
+    "is_bundled_identity",
     "list_releases",
     "read_registries",
     "registry_places",
@@ -84,6 +85,24 @@ def is_bundled(name: str, version: int) -> bool:
     bool
     """
     return (bundled_root() / name / str(version) / CARD_NAME).is_file()
+
+
+def is_bundled_identity(sha256: str) -> bool:
+    """Tell whether an identity is that of a module that comes with the package.
+
+    Parameters
+    ----------
+    sha256 : str
+        As `ModuleSpec` gives it.
+
+    Returns
+    -------
+    bool
+    """
+    return any(
+        release.identity == sha256 and is_bundled(release.name, release.version)
+        for release in bundled_index().releases
+    )
 
 
 def config_path() -> Path:

@@ -188,7 +188,7 @@ def resolve(address: str) -> Resolution:
         registry.place,
         alias.given if alias else {},
     )
-    if alias:
+    if alias and not version:
         _warn_of_alias(address, resolution)
     if release.deprecated:
         _warn(f"{release.address} is deprecated: {release.deprecated}")
@@ -300,7 +300,7 @@ def _warn_of_alias(address: str, resolution: Resolution) -> None:
     given = "".join(f", with {name} = {value:g}" for name, value in resolution.given.items())
     _warn(
         f"{address} is an old name; it now means {resolution.release.address}{given}, another "
-        f"network than the one of that name. Write {resolution.release.address} to say so."
+        f"network than the one of that name. Write {resolution.address} to say so."
     )
 
 

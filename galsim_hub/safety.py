@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 from .errors import UnsafeModuleError
 
@@ -134,7 +134,7 @@ class _Member(tarfile.TarInfo):
     """Refuse extended headers that tarfile would read into memory whole."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _Member:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
         member = super().frombuf(buf, encoding, errors)
         if member.type in _EXTENDED and member.size > _HEADER_LIMIT:
             raise tarfile.ReadError(f"an extended header of {member.size} bytes")
@@ -144,7 +144,7 @@ class _Member(tarfile.TarInfo):
 class _Bounded:
     """Read no more from a stream than was allowed: a small archive may hold a huge one."""
 
-    def __init__(self, stream: IO[bytes], most: int, archive: Path) -> None:
+    def __init__(self, stream: gzip.GzipFile, most: int, archive: Path) -> None:
         self._stream = stream
         self._left = most
         self._archive = archive

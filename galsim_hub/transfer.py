@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from .errors import CacheError, DownloadError
@@ -29,7 +29,7 @@ __all__ = ["OFFLINE", "Patience", "Promise", "download", "is_offline", "is_remot
 logger = logging.getLogger(__name__)
 
 OFFLINE = "GALSIM_HUB_OFFLINE"
-_BLOCK = 1 << 16  # bytes
+_BLOCK = 1 << 14  # bytes; what a broken transfer may lose
 _MOST_REDIRECTS = 5
 
 
@@ -249,20 +249,25 @@ def _save(response: requests.Response, part: Path, start: int, promise: Promise)
         start = 0
     elif not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
         raise _TransferError("the server continues at the wrong byte")
-    with writing_to(part), part.open("r+b" if start else "wb") as stream:
+    report = _progress(part.name.removesuffix(".part"), promise.size)
+    with _open_part(part, start) as stream:
+        for block in response.iter_content(_BLOCK):
+            with writing_to(part):
+                received = stream.tell() + len(block)
+                if received > promise.most:
+                    part.unlink()
+                    raise _TransferError(f"it has more than {promise.most} bytes")
+                stream.write(block)
+                stream.flush()
+            report(received)
+
+
+def _open_part(part: Path, start: int) -> BinaryIO:
+    with writing_to(part):
+        stream = part.open("r+b" if start else "wb")
         stream.seek(start)
         stream.truncate()
-    received = start
-    report = _progress(part.name.removesuffix(".part"), promise.size)
-    for block in response.iter_content(_BLOCK):
-        received += len(block)
-        if received > promise.most:
-            with writing_to(part):
-                part.unlink()
-            raise _TransferError(f"it has more than {promise.most} bytes")
-        with writing_to(part), part.open("ab") as stream:
-            stream.write(block)
-        report(received)
+        return stream
 
 
 def _check_size(part: Path, promise: Promise) -> None:

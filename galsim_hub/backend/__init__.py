@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..legacy import is_legacy
+from ..registries import is_bundled_identity
 from ..spec import ModuleSpec
 
 __all__ = ["Engine", "load_engine"]
@@ -71,11 +73,20 @@ def load_engine(folder: Path, spec: ModuleSpec) -> Engine:
         If the files are not those of the card, or cannot be loaded.
     EngineError
         If the engine cannot start in this process.
+    UnsafeModuleError
+        If its graph could do more than compute.
     """
     key = (os.getpid(), spec.sha256)
     if key not in _engines:
-        from .tensorflow import TensorFlowEngine  # here: it takes seconds
-
         spec.verify(folder)
-        _engines[key] = TensorFlowEngine(folder)
+        _engines[key] = _start(folder, spec)
     return _engines[key]
+
+
+def _start(folder: Path, spec: ModuleSpec) -> Engine:
+    from .legacy import LegacyEngine  # here: it takes seconds
+    from .tensorflow import TensorFlowEngine
+
+    if is_legacy(folder):
+        return LegacyEngine(folder)
+    return TensorFlowEngine(folder, is_known=is_bundled_identity(spec.sha256))

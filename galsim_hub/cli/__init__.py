@@ -12,6 +12,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+import galsim
+
 from ..errors import GalSimHubError
 from . import cache, check, cite, download, index, info, list, new, sample, validate, verify
 from .text import say
@@ -46,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    args = _parser().parse_args(argv)
+    args = _parse(argv)
     with warnings.catch_warnings():
+        warnings.simplefilter("always", galsim.GalSimWarning)
         warnings.showwarning = _show_warning
         try:
             return int(args.run(args))
@@ -60,6 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return UNABLE
         except KeyboardInterrupt:
             return INTERRUPTED
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    # argparse takes a verb's loose words up to the first option only; conditions may follow one.
+    if rest and (not hasattr(args, "conditions") or any(word[0] == "-" for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.conditions += rest
+    return args
 
 
 def _parser() -> argparse.ArgumentParser:

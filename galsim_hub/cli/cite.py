@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 
+from ..legacy import describe
 from ..registry import locate
-from ..spec import ModuleSpec, read_spec
+from ..spec import ModuleSpec
 from .text import print_json
 
 __all__ = ["add_arguments", "run"]
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     int
         The exit code.
     """
-    spec = read_spec(locate(args.module).folder)
+    spec = describe(locate(args.module).folder)
     references = [_describe(spec), *spec.cite]
     if args.json:
         print_json(references)

@@ -9,8 +9,9 @@ import argparse
 import dataclasses
 from typing import Any
 
+from ..legacy import describe
 from ..registry import ModuleLocation, locate
-from ..spec import CARD_NAME, ModuleSpec, read_spec
+from ..spec import CARD_NAME, ModuleSpec
 from .text import print_json, print_table
 
 __all__ = ["add_arguments", "run"]
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         The exit code.
     """
     location = locate(args.module)
-    spec = read_spec(location.folder)
+    spec = describe(location.folder)
     if args.json:
         known = {
             "address": location.address,
@@ -67,7 +68,8 @@ def _print_card(location: ModuleLocation, spec: ModuleSpec) -> None:
         print(f"\nFidelity: {spec.fidelity.get('protocol', '')}\n")
         header = ("quantity", "value", "bar")
         print_table(header, [[row[name] for name in header] for row in fidelity])
-    print(f"\nLimits and how it was trained: {location.folder / CARD_NAME}")
+    if (location.folder / CARD_NAME).is_file():  # modules of 2020 have none
+        print(f"\nLimits and how it was trained: {location.folder / CARD_NAME}")
 
 
 def _entries(location: ModuleLocation, spec: ModuleSpec) -> list[tuple[str, Any]]:

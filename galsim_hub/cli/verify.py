@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 
 from ..cache import hash_file
+from ..legacy import describe
 from ..registries import list_releases
 from ..registry import locate, resolve
-from ..spec import read_spec
 from .text import print_json, print_table
 
 __all__ = ["add_arguments", "run"]
@@ -55,7 +55,7 @@ def _local_modules() -> list[str]:
 
 def _verify(address: str) -> dict[str, str | bool]:
     location = locate(address)
-    expected = _published_files(address) or dict(read_spec(location.folder).files)
+    expected = _published_files(address) or dict(describe(location.folder).files)
     paths = {name: location.folder / name for name in expected}
     bad = [
         name

@@ -130,5 +130,5 @@ def test_a_module_that_is_too_large_is_found(contributed, monkeypatch):
 
 
 def test_a_golden_sample_of_another_module_is_found(contributed):
-    change_card(contributed, "^  sha256: .*", f"  sha256: {'0' * 64}")
+    change_card(contributed, "^  sha256: .*", f"  sha256: {'a' * 64}")
     assert "is changed" in faults(contributed)["program"]

@@ -22,7 +22,7 @@ ERRORS = ("Runtime.exceptionThrown", "Log.entryAdded")
 
 
 class Browser:
-    """Drive headless Chromium by its DevTools protocol, over a pipe: no port, no further package."""
+    """Drive headless Chromium by its DevTools protocol, over a pipe: no port, no package."""
 
     def __init__(self, program, profile):
         to_browser, self._write = map(_high, os.pipe())
