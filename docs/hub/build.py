@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -88,6 +89,7 @@ def describe(folder: Path, output: Path, cache: Path) -> dict[str, Any]:
         cover = f"{stem}-cover.png"
         shutil.copy(folder / "cover.png", output / cover)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    gallery = make_gallery(folder, spec, output, cache) if spec.kind == "galaxy" else None
     return {
         "label": spec.label,
         "name": spec.name,
@@ -102,7 +104,8 @@ def describe(folder: Path, output: Path, cache: Path) -> dict[str, Any]:
         "inputs": spec.inputs,
         "identity": spec.sha256,
         "prose": Markup(render_prose(folder / "card.md")),
-        "gallery": make_gallery(folder, spec, output, cache) if spec.kind == "galaxy" else None,
+        "gallery": gallery,
+        "strip": frame_strip(gallery) if gallery else "",
         "snippets": make_snippets(spec) if spec.kind == "galaxy" else [],
     }
 
@@ -145,6 +148,14 @@ def make_snippets(spec: ModuleSpec) -> list[dict[str, str]]:
             ),
         },
     ]
+
+
+def frame_strip(gallery: dict[str, Any]) -> str:
+    """Give the style that shows one row of a sheet: the one before its middle."""
+    columns, *others = [len(axis["values"]) for axis in gallery["axes"]]
+    rows = math.prod(others)
+    place = 100 * max(rows // 2 - 1, 0) / max(rows - 1, 1)
+    return f"aspect-ratio: {columns} / 1; background-position: 0 {place:.2f}%"
 
 
 def show_band(spec: ModuleSpec) -> str | None:

@@ -155,7 +155,7 @@ def stretch(cells: NDArray[np.float64], view: View) -> NDArray[np.uint8]:
     peaks = cells.max(axis=(1, 2))
     noise = np.median(np.abs(cells[:, 0] - np.median(cells[:, 0]))) * 1.48 if view.noise else 0.0
     softening = max(2.0 * noise, np.quantile(peaks, 0.25) / 40)
-    black, white = np.arcsinh(np.array([-noise, np.quantile(peaks, 0.8)]) / softening)
+    black, white = np.arcsinh(np.array([-noise, np.quantile(peaks, 0.6)]) / softening)
     grey = (np.arcsinh(cells / softening) - black) / (white - black)
     return np.round(255 * grey.clip(0, 1)).astype(np.uint8)
 
