@@ -74,10 +74,12 @@ def build(modules: Path, output: Path, manual: str, cache: Path) -> None:
     environment.globals |= {"manual": manual, "version": galsim_hub.__version__}
     featured = next((module for module in described if module["gallery"]), None)
     index = environment.get_template("index.html")
-    (output / "index.html").write_text(index.render(modules=described, featured=featured))
+    (output / "index.html").write_text(
+        index.render(modules=described, featured=featured), encoding="utf-8"
+    )
     page = environment.get_template("module.html")
     for module in described:
-        (output / module["page"]).write_text(page.render(module=module))
+        (output / module["page"]).write_text(page.render(module=module), encoding="utf-8")
 
 
 def describe(folder: Path, output: Path, cache: Path) -> dict[str, Any]:

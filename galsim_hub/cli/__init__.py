@@ -53,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.simplefilter("always", galsim.GalSimWarning)
         warnings.showwarning = _show_warning
         try:
-            return int(args.run(args))
+            code = int(args.run(args))
+            sys.stdout.flush()  # here, where a reader that has gone is no error
+            return code
         except (GalSimHubError, OSError) as error:
             return _explain(error)
         except ModuleNotFoundError as error:

@@ -21,7 +21,7 @@ from ..errors import ConditionError, suggest
 from ..figures import contact_sheet
 from ..model import GenerativeGalaxyModel
 from ..recipe import choose_seeds
-from .text import say, track
+from .text import positive, say, track
 
 __all__ = ["add_arguments", "run"]
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("module", help="hub:NAME, hub:NAME@VERSION, or a folder")
     parser.add_argument("conditions", nargs="*", metavar="NAME=VALUE", help="conditions of all")
     rows = parser.add_mutually_exclusive_group()
-    rows.add_argument("-n", dest="count", type=_positive, default=1, help="how many (1)")
+    rows.add_argument("-n", dest="count", type=positive, default=1, help="how many (1)")
     rows.add_argument(
         "--catalogue", type=Path, metavar="FILE", help="a galaxy a row: FITS, CSV, ECSV ..."
     )
@@ -91,13 +91,6 @@ class _Galaxies(NamedTuple):
     images: NDArray[np.float32]
     conditions: NDArray[np.float64]
     seeds: list[int]
-
-
-def _positive(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {count}")
-    return count
 
 
 def _output(text: str) -> Path:

@@ -1,7 +1,8 @@
-"""How the command writes: tables and JSON on stdout, all else on stderr."""
+"""How the command reads and writes text: results go to stdout, all else to stderr."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from ..contracts import Finding
 
-__all__ = ["megabytes", "print_findings", "print_json", "print_table", "say", "track"]
+__all__ = ["megabytes", "positive", "print_findings", "print_json", "print_table", "say", "track"]
 
 
 def megabytes(size: int) -> str:
@@ -30,6 +31,28 @@ def megabytes(size: int) -> str:
     '21.0 MB'
     """
     return f"{size / 1e6:.1f} MB"
+
+
+def positive(text: str) -> int:
+    """Read a number of things, as an argument's type.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is less than 1.
+    """
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {count}")
+    return count
 
 
 def say(message: str) -> None:

@@ -14,7 +14,7 @@ import argparse
 import dataclasses
 
 from ..contracts import measure
-from .text import print_findings, print_json
+from .text import positive, print_findings, print_json
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("module", help="hub:NAME, hub:NAME@VERSION, or a folder")
     parser.add_argument(
-        "-n", dest="count", type=int, default=64, metavar="COUNT", help="galaxies drawn (64)"
+        "-n", dest="count", type=positive, default=64, metavar="COUNT", help="galaxies drawn (64)"
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 

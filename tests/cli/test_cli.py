@@ -70,11 +70,13 @@ def test_an_unknown_module_is_one_line_on_stderr_and_code_3(run):
     assert err.count("\n") == 1
 
 
-def test_a_wrong_command_line_is_code_2(run):
-    for arguments in (["sample"], ["sing"], ["sample", "hub:cosmos", "-o", "galaxies.gif"]):
-        with pytest.raises(SystemExit) as caught:
-            run(*arguments)
-        assert caught.value.code == 2
+@pytest.mark.parametrize(
+    "arguments", ["sample", "sing", "sample a -o galaxies.gif", "info a b", "validate a -n 0"]
+)
+def test_a_wrong_command_line_is_code_2(run, arguments):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments.split())
+    assert caught.value.code == 2
 
 
 def test_verify_takes_a_sound_module(run, module_folder):
