@@ -32,7 +32,15 @@ _EXTENDED = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, OverflowError)
+_BROKEN = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    OverflowError,
+    RecursionError,  # of header upon header
+    ValueError,
+)
 
 
 @dataclass(frozen=True)

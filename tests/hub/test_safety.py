@@ -39,6 +39,14 @@ def long_header(kind):
     return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20) + bytes(1024))
 
 
+def header_upon_header(n, size=10):
+    """Make an archive that consists of extended headers."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, size
+    padded = b"a" * size + bytes(-size % 512)
+    return gzip.compress((info.tobuf(tarfile.GNU_FORMAT) + padded) * n)
+
+
 OUTSIDE = "outside its folder or oddly named"
 HOSTILE = {
     "parent": (lambda: archive_of(member("../evil", content=b"x")), OUTSIDE),
@@ -65,7 +73,8 @@ HOSTILE = {
     ),
     "too many": (lambda: archive_of(*(member(f"f{i}") for i in range(30))), "more than 20 members"),
     "too large": (lambda: archive_of(member("a", content=bytes(200_000))), "more than 100000"),
-    "bomb": (lambda: gzip.compress(bytes(10_000_000)), None),
+    "header upon header": (lambda: header_upon_header(3000), "cannot be unpacked"),
+    "bomb of headers": (lambda: header_upon_header(500, size=60_000), "more than was allowed"),
     "long name": (lambda: long_header(tarfile.GNUTYPE_LONGNAME), "extended header"),
     "long pax": (lambda: long_header(tarfile.XHDTYPE), "extended header"),
     "twice": (lambda: archive_of(member("a", content=b"1"), member("A", content=b"2")), "twice"),
@@ -84,22 +93,10 @@ def test_a_hostile_archive_is_refused_and_touches_nothing_else(kind, tmp_path):
     make, reason = HOSTILE[kind]
     (tmp_path / "m.tar.gz").write_bytes(make())
     target = tmp_path / "in" / "target"
-    if reason is None:  # what is no archive is only emptiness: the bound has to stop it
-        unpack_quietly(tmp_path / "m.tar.gz", target)
-        assert not list(target.rglob("*"))
-        return
     with pytest.raises(UnsafeModuleError, match=reason):
         unpack(tmp_path / "m.tar.gz", target, LIMITS)
     outside = {path for path in tmp_path.rglob("*") if target not in (path, *path.parents)}
     assert outside == {tmp_path / "m.tar.gz", tmp_path / "in"}
-
-
-def unpack_quietly(archive, target):
-    """Unpack what may be refused or empty."""
-    try:
-        unpack(archive, target, LIMITS)
-    except UnsafeModuleError:
-        return
 
 
 def test_a_bomb_behind_a_member_is_stopped_by_its_size(tmp_path):
