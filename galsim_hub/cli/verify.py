@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..cache import hash_file
+from ..cache import entries, hash_file
 from ..legacy import describe
 from ..registries import list_releases
 from ..registry import locate, resolve
@@ -41,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         The exit code.
     """
     results = [_verify(address) for address in args.modules or _local_modules()]
+    if not args.modules:
+        results += _damaged_modules()
     if args.json:
         print_json(results)
     else:
@@ -53,9 +55,22 @@ def _local_modules() -> list[str]:
     return [listing.release.address for listing in list_releases() if listing.folder]
 
 
+def _damaged_modules() -> list[dict[str, str | bool]]:
+    """Name what the cache would not give out: nobody finds it by its address any more."""
+    return [
+        {
+            "module": entry.label,
+            "sound": False,
+            "detail": f"{entry.folder} is damaged; 'galsim-hub cache prune' deletes it",
+        }
+        for entry in entries()
+        if entry.folder.parent.name == "modules" and not entry.is_complete
+    ]
+
+
 def _verify(address: str) -> dict[str, str | bool]:
     location = locate(address)
-    expected = _published_files(address) or dict(describe(location.folder).files)
+    expected = _published_files(location.address) or dict(describe(location.folder).files)
     paths = {name: location.folder / name for name in expected}
     bad = [
         name

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import galsim
 import numpy as np
@@ -32,6 +33,13 @@ def run(capsys, tmp_path, monkeypatch):
         return code, *capsys.readouterr()
 
     return run_command
+
+
+def spoil(path):
+    """Change one byte of a file, and leave its size."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
 
 
 def as_json(result):
@@ -221,7 +229,11 @@ def test_index_makes_a_registry_whose_modules_are_downloaded_listed_and_pruned(
     assert "hub:analytic@1  galaxy" in run("list")[1]
     assert as_json(run("cache", "list", "--json"))[0]["module"] == "analytic@1"
     assert as_json(run("verify", "hub:analytic@1", "--json"))[0]["sound"]
-    assert run("cache", "prune", "--all")[0] == 0
+    spoil(Path(out.strip()) / "card.md")
+    code, verified, _ = run("verify")
+    assert code == 1
+    assert re.search("FAULT +analytic@1 .* is damaged; 'galsim-hub cache prune'", verified)
+    assert run("cache", "prune")[2].startswith("deleted 1, ")
     assert as_json(run("cache", "list", "--json")) == []
 
 
