@@ -19,6 +19,8 @@ EXAMPLES = [
     errors.ConditionError("negative", "flux_radius", -1.0, 3),
     errors.SeedError("negative seed", -1),
     errors.RandomDeviateError("not GalSim's", "numpy.random.Generator"),
+    errors.BandError("no such band", "z", ("g", "r")),
+    errors.ContributionError("no program", "/modules/dwarfs/1"),
     errors.ImageError("wrong scale", 0.2),
     errors.LatentError("wrong shape", (3,)),
 ]
@@ -29,6 +31,7 @@ STANDARD_CLASSES = [
     (errors.ConditionError, ValueError),
     (errors.SeedError, ValueError),
     (errors.RandomDeviateError, TypeError),
+    (errors.BandError, ValueError),
     (errors.ImageError, ValueError),
     (errors.LatentError, ValueError),
 ]

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError, suggest
+from ..legacy import is_legacy
+from ..registries import is_bundled_identity
 from ..spec import ModuleSpec
 
 __all__ = ["ENGINES", "Engine", "check_engine", "load_engine", "pick_engine"]
@@ -117,6 +119,8 @@ def load_engine(folder: Path, spec: ModuleSpec, name: str = "tensorflow") -> Eng
         If the files are not those of the card, or cannot be loaded.
     EngineError
         If the engine cannot start in this process.
+    UnsafeModuleError
+        If its graph could do more than compute.
     """
     key = (os.getpid(), spec.sha256, name)
     if key not in _engines:
@@ -131,6 +135,9 @@ def _start(folder: Path, spec: ModuleSpec, name: str) -> Engine:
         from .light import LightEngine
 
         return LightEngine(folder, spec.light)
+    from .legacy import LegacyEngine
     from .tensorflow import TensorFlowEngine
 
-    return TensorFlowEngine(folder)
+    if is_legacy(folder):
+        return LegacyEngine(folder)
+    return TensorFlowEngine(folder, is_known=is_bundled_identity(spec.sha256))

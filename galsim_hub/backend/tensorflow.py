@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import CorruptedModuleError, EngineError
 from .chunks import run_in_chunks
+from .graph import check_graph
 
 __all__ = ["CHUNK_SIZE", "TensorFlowEngine"]
 
@@ -44,6 +45,10 @@ class TensorFlowEngine:
         The SavedModel's folder.
     chunk_size : int
         Rows a call; fixes the bits of the result, so leave it alone.
+    tags : sequence of str, optional
+        Which of its graphs, where there are several.
+    is_known : bool
+        Whether it comes with the package, so that its graph need not be looked through.
 
     Raises
     ------
@@ -51,13 +56,24 @@ class TensorFlowEngine:
         If TensorFlow cannot read the SavedModel.
     EngineError
         If TensorFlow is not installed, or was started before this process was forked.
+    UnsafeModuleError
+        If its graph could do more than compute.
     """
 
-    def __init__(self, folder: Path, chunk_size: int = CHUNK_SIZE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        chunk_size: int = CHUNK_SIZE,
+        tags: Sequence[str] | None = None,
+        *,
+        is_known: bool = False,
+    ) -> None:
         self._tensorflow = _start_tensorflow()
         self._chunk_size = chunk_size
+        if not is_known:
+            check_graph(folder)
         # Kept whole: its variables die with it.
-        self._loaded = _load_saved_model(self._tensorflow, folder)
+        self._loaded = _load_saved_model(self._tensorflow, folder, tags)
 
     def run(self, signature: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Compute one signature for a batch.
@@ -90,6 +106,23 @@ class TensorFlowEngine:
                 "module's card and SavedModel belong together.",
                 "tensorflow",
             ) from error
+
+    def input_shapes(self, signature: str) -> dict[str, tuple[int | None, ...]]:
+        """Tell the shapes of a signature's inputs.
+
+        Parameters
+        ----------
+        signature : str
+            One of the SavedModel's signatures.
+
+        Returns
+        -------
+        dict of str to tuple of int or None
+            Batch first.
+        """
+        function: Any = self._signature(signature)
+        _, inputs = function.structured_input_signature
+        return {name: tuple(spec.shape) for name, spec in inputs.items()}
 
     def _signature(self, name: str) -> Callable[..., Mapping[str, Any]]:
         signatures = self._loaded.signatures
@@ -132,10 +165,10 @@ def _start_tensorflow() -> Any:
     return tf
 
 
-def _load_saved_model(tensorflow: Any, folder: Path) -> Any:
+def _load_saved_model(tensorflow: Any, folder: Path, tags: Sequence[str] | None) -> Any:
     try:
         with _quiet_stderr():
-            return tensorflow.saved_model.load(str(folder))
+            return tensorflow.saved_model.load(str(folder), None if tags is None else list(tags))
     except Exception as error:
         raise CorruptedModuleError(
             f"TensorFlow cannot load the SavedModel in {folder}: {error}. Fetch the module again.",

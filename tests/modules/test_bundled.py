@@ -11,6 +11,7 @@ import pytest
 
 from galsim_hub import GenerativeGalaxyModel
 from galsim_hub.backend import load_engine
+from galsim_hub.contribution import examine
 from galsim_hub.registry import bundled_root
 from galsim_hub.spec import read_spec
 
@@ -61,6 +62,10 @@ def images(model, catalog):
 
 def test_the_files_are_those_of_the_card(folder):
     read_spec(folder).verify(folder)
+
+
+def test_the_checks_of_a_contribution_find_no_fault(folder):
+    assert [finding for finding in examine(folder) if not finding.holds] == []
 
 
 def test_the_folder_is_named_as_the_card_says(folder):
