@@ -56,10 +56,7 @@ class GenerativeGalaxyModel:
     _takes_rng = False
 
     def __init__(
-        self,
-        file_name: str | os.PathLike[str],
-        on_extrapolate: str = "warn",
-        engine: str = "auto",
+        self, file_name: str | os.PathLike[str], on_extrapolate: str = "warn", engine: str = "auto"
     ) -> None:
         location = locate(file_name)
         self._file_name = location.address

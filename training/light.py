@@ -33,7 +33,9 @@ def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
     (folder / "light").mkdir()
     convert_to_onnx(module.draw_latents, [*conditions, random_normal], folder / LATENTS)
     convert_to_onnx(lambda latents: module.decode(latents), [latents], folder / DECODE)
-    convert_to_onnx(lambda image, turn: module.turn_images(image, turn), [image, turn], folder / TURN)
+    convert_to_onnx(
+        lambda image, turn: module.turn_images(image, turn), [image, turn], folder / TURN
+    )
 
 
 def check_light(folder: pathlib.Path, golden: pathlib.Path) -> None:
