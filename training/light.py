@@ -1,8 +1,8 @@
 """Write the light files of a module: what drawing needs, for ONNX Runtime.
 
-Three files, so that no weight is stored twice: ``generate`` runs all three, ``decode`` the one in the
-middle. The batch size of each is fixed (see `galsim_hub.backend.light`): the flow's many small steps
-cost as much for eight galaxies as for one, the decoder fills a core with a single galaxy.
+Three files, so that no weight is stored twice: ``generate`` runs all three, ``decode`` the one in
+the middle. The batch size of each is fixed (see `galsim_hub.backend.light`): the flow's many small
+steps cost hardly more for eight galaxies than for one, the decoder fills a core with a single one.
 """
 
 import pathlib
@@ -32,10 +32,8 @@ def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
     turn = tf.TensorSpec([1], tf.int32, name="turn")
     (folder / "light").mkdir()
     convert_to_onnx(module.draw_latents, [*conditions, random_normal], folder / LATENTS)
-    convert_to_onnx(lambda latents: module.decode(latents), [latents], folder / DECODE)
-    convert_to_onnx(
-        lambda image, turn: module.turn_images(image, turn), [image, turn], folder / TURN
-    )
+    convert_to_onnx(module.decode.python_function, [latents], folder / DECODE)
+    convert_to_onnx(module.turn_images, [image, turn], folder / TURN)
 
 
 def check_light(folder: pathlib.Path, golden: pathlib.Path) -> None:

@@ -1,7 +1,7 @@
 """Measure what trimming and less padding cost: the worst errors over a catalogue of galaxies.
 
-Each galaxy is drawn as galsim_hub does and from its whole stamp with GalSim's own defaults (searches,
-pad_factor=4), as a survey from the ground and one from space see it.
+Each galaxy is drawn as galsim_hub does and from its whole stamp with GalSim's own defaults
+(searches, pad_factor=4), as a survey from the ground and one from space see it.
 """
 
 from __future__ import annotations
