@@ -32,7 +32,7 @@ def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
     turn = tf.TensorSpec([1], tf.int32, name="turn")
     (folder / "light").mkdir()
     convert_to_onnx(module.draw_latents, [*conditions, random_normal], folder / LATENTS)
-    convert_to_onnx(module.decode.python_function, [latents], folder / DECODE)
+    convert_to_onnx(lambda latents: module.decode(latents), [latents], folder / DECODE)
     convert_to_onnx(module.turn_images, [image, turn], folder / TURN)
 
 
