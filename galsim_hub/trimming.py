@@ -51,7 +51,7 @@ def interpolate_stamp(
     """
     growth = _growth_curve(stamp)
     total = float(growth[-1])
-    if total <= 0:  # the growth of a stamp without light tells nothing
+    if total <= 0:  # growth tells nothing; GalSim refuses a stamp without light
         image = galsim.Image(stamp.astype(np.float64), scale=scale)
         return galsim.InterpolatedImage(image, flux=flux, gsparams=gsparams, **interpolation)
     trimmed = _trim(stamp, _radius(growth, _CUT * gsparams.folding_threshold) + _MARGIN)

@@ -144,11 +144,12 @@ def test_a_small_galaxy_is_interpolated_on_a_small_stamp(model):
     assert galaxy._interpolated.image.array.shape[0] < 64
 
 
-def test_a_stamp_without_light_is_a_profile_too(model):
+def test_a_stamp_without_light_is_galsims_error(model):
     dark = GenerativeGalaxy.from_stamp(
         model, Recipe((8.0, 23.0, 0.7), 1), np.zeros((128, 128), np.float32)
     )
-    assert dark.flux == 0
+    with pytest.raises(galsim.GalSimValueError, match="zero total flux"):
+        _ = dark.flux
 
 
 def test_positive_less_negative_flux_is_the_flux(galaxy):
