@@ -249,3 +249,15 @@ def test_the_galsim_executable_draws_the_same_bits_with_two_processes(base, tmp_
         assert one.tobytes() == two.tobytes()
         assert np.isfinite(one).all()
         assert one.sum() > N_OBJECTS
+
+
+def test_pieces_of_a_job_and_four_processes_draw_the_same_bits(base, tmp_path):
+    whole, pieces = tmp_path / "whole.yaml", tmp_path / "pieces.yaml"
+    galsim.config.Process(_write(base, whole))
+    _write(base, pieces, image={"nproc": 4})
+    executable = Path(sys.executable).with_name("galsim")
+    for piece in (2, 1):
+        command = [executable, "-v", "1", "-n", "2", "-j", str(piece), pieces]
+        subprocess.run(command, check=True, timeout=120)
+    for one, two in zip(_pixels(whole), _pixels(pieces), strict=True):
+        assert one.tobytes() == two.tobytes()
