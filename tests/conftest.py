@@ -200,7 +200,7 @@ def save_analytic_model(folder: Path) -> None:
     latent = tf.TensorSpec([None, LATENT_SIZE], tf.float32)
     image = tf.TensorSpec([None, STAMP_SIZE, STAMP_SIZE], tf.float32)
     psf = tf.TensorSpec([None, PSF_SIZE, PSF_SIZE], tf.float32)
-    axis = tf.range(STAMP_SIZE, dtype=tf.float32) - (STAMP_SIZE - 1) / 2
+    axis = np.arange(STAMP_SIZE, dtype=np.float32) - (STAMP_SIZE - 1) / 2
     centre = axis[None, None, :], axis[None, :, None]
 
     class Analytic(tf.Module):

@@ -9,7 +9,7 @@ import pytest
 
 import galsim_hub
 
-FORBIDDEN = ("tensorflow", "keras", "requests", "matplotlib", "jsonschema")
+FORBIDDEN = ("tensorflow", "onnxruntime", "keras", "requests", "matplotlib", "jsonschema")
 
 
 def _run(code):

@@ -1,8 +1,9 @@
 """Write the light files of a module: what drawing needs, for ONNX Runtime.
 
-Three files, so that no weight is stored twice: ``generate`` runs all three, ``decode`` the one in the
-middle. The batch size of each is fixed (see `galsim_hub.backend.light`): the flow's many small steps
-cost as much for eight galaxies as for one, the decoder fills a core with a single galaxy.
+Three files, so that no weight is stored twice: a latent code and its turn are drawn for
+``generate``, or the turn is none for ``decode``, and one decoder serves both. The batch size of
+each file is fixed (see `galsim_hub.backend.light`): the flow's many small steps cost hardly more
+for eight galaxies than for one, the decoder fills a core with a single one.
 """
 
 import pathlib
@@ -14,26 +15,25 @@ from .errors import ExportError
 from .models.generator import GalaxyModule
 
 OPSET = 18
-LATENTS, DECODE, TURN = "light/latents.onnx", "light/decode.onnx", "light/turn.onnx"
-CHAINS = {"generate": [LATENTS, DECODE, TURN], "decode": [DECODE]}
+LATENTS, UPRIGHT, DECODE = "light/latents.onnx", "light/upright.onnx", "light/decode.onnx"
+CHAINS = {"generate": [LATENTS, DECODE], "decode": [UPRIGHT, DECODE]}
 LATENTS_BATCH = 8
 TOLERANCE = 1.0e-5  # of the peak, against the SavedModel
 
 
 def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
     """Write the light files below a module's folder."""
-    batch, side = LATENTS_BATCH, module.stamp_size
+    batch = LATENTS_BATCH
     conditions = [
         tf.TensorSpec([batch], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")
     ]
     random_normal = tf.TensorSpec([batch, module.random_size], tf.float32, name="random_normal")
     latents = tf.TensorSpec([1, module.flow.size], tf.float32, name="latents")
-    image = tf.TensorSpec([1, side, side], tf.float32, name="image")
     turn = tf.TensorSpec([1], tf.int32, name="turn")
     (folder / "light").mkdir()
     convert_to_onnx(module.draw_latents, [*conditions, random_normal], folder / LATENTS)
-    convert_to_onnx(lambda latents: module.decode(latents), [latents], folder / DECODE)
-    convert_to_onnx(lambda image, turn: module.turn_images(image, turn), [image, turn], folder / TURN)
+    convert_to_onnx(module.keep_upright, [latents], folder / UPRIGHT)
+    convert_to_onnx(module.decode_turned, [latents, turn], folder / DECODE)
 
 
 def check_light(folder: pathlib.Path, golden: pathlib.Path) -> None:
@@ -67,6 +67,10 @@ def convert_to_onnx(function, signature: list[tf.TensorSpec], path: pathlib.Path
 
     program = tf.function(function, autograph=False)
     model, _ = tf2onnx.convert.from_function(program, input_signature=signature, opset=OPSET)
+    # A tensor made outside of the function would become an input without a word.
+    names = [entry.name for entry in model.graph.input]
+    if sorted(names) != sorted(spec.name for spec in signature):
+        raise ExportError(f"{path} would take {names}: make its constants inside the function.")
     # Of what tf2onnx imports, only ONNX's own operators are used and allowed.
     own = [opset for opset in model.opset_import if opset.domain in ("", "ai.onnx")]
     del model.opset_import[:]

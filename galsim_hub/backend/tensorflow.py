@@ -148,8 +148,8 @@ def _start_tensorflow() -> Any:
     if starter != os.getpid():
         raise EngineError(
             f"TensorFlow was started in process {starter} before this one was forked from it, "
-            "and would hang here. Use engine='light', or run the parallel job in a fresh process, as "
-            "the galsim executable does.",
+            "and would hang here. Draw with engine='light', or run the parallel job in a fresh "
+            "process, as the galsim executable does.",
             "tensorflow",
         )
     try:

@@ -19,6 +19,7 @@ FOLDERS = sorted(card.parent for card in bundled_root().glob("*/*/card.md"))
 NONE = pytest.param(None, marks=pytest.mark.skip(reason=f"no module in {bundled_root()} yet"))
 BORDER = 2  # pixels
 N_GALAXIES = 64
+LIGHT_TOLERANCE = 1e-5  # of the peak, against the SavedModel
 
 
 @pytest.fixture(
@@ -81,6 +82,8 @@ def test_the_golden_outputs_are_reproduced(folder):
     assert {name.split("/")[0] for name in arrays} == set(spec.signatures)
     for signature in spec.signatures:
         _replay(load_engine(folder, spec), signature, arrays, spec.golden["relative_tolerance"])
+    for signature in spec.light:
+        _replay(load_engine(folder, spec, "light"), signature, arrays, LIGHT_TOLERANCE)
 
 
 def _replay(engine, signature, arrays, tolerance):

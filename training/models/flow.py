@@ -103,9 +103,7 @@ class AutoregressiveLayer(keras.layers.Layer):
         return [weight for layer in layers for weight in (layer.kernel, layer.bias)]
 
 
-def generate_latents(
-    noise: tf.Tensor, features: tf.Tensor, weights: list[tf.Tensor]
-) -> tf.Tensor:
+def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: list[tf.Tensor]) -> tf.Tensor:
     """Return z(u) of the autoregressive layer with these weights, as `kept` orders them.
 
     A hidden unit of degree d sees the first d latents only, so it is computed as soon as they are
@@ -209,9 +207,7 @@ class ConditionalFlow(keras.Model):
     def masks(self) -> list[tf.Variable]:
         """The masks of all layers, which are no weights."""
         return [
-            dense.mask
-            for layer in self.flow_layers
-            for dense in (*layer.stack, layer.output_layer)
+            dense.mask for layer in self.flow_layers for dense in (*layer.stack, layer.output_layer)
         ]
 
     def features(self, conditions: tf.Tensor) -> tf.Tensor:

@@ -55,7 +55,7 @@ class GalaxyModule(tf.Module):
     def generate(self, flux_radius, mag_auto, zphot, random_normal):
         """Return new galaxies: image (n, y, x) [count per pixel], PSF-free and noiseless."""
         drawn = self.draw_latents(flux_radius, mag_auto, zphot, random_normal)
-        return {"image": dihedral(self.decoder(drawn["latents"])[0], drawn["turn"])}
+        return self.decode_turned(drawn["latents"], drawn["turn"])
 
     def draw_latents(self, flux_radius, mag_auto, zphot, random_normal):
         """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7."""
@@ -63,9 +63,13 @@ class GalaxyModule(tf.Module):
         turn = tf.reduce_sum(tf.cast(random_normal[:, -1:] > OCTILES, tf.int32), axis=-1)
         return {"latents": self.flow.sample(random_normal[:, :-1], conditions), "turn": turn}
 
-    def turn_images(self, image, turn):
-        """Return images flipped and turned."""
-        return {"image": dihedral(image, turn)}
+    def decode_turned(self, latents, turn):
+        """Return the galaxy of a latent code, flipped and turned."""
+        return {"image": dihedral(self.decoder(latents)[0], turn)}
+
+    def keep_upright(self, latents):
+        """Return the turn that changes nothing, for each code: 0, by a way no compiler removes."""
+        return {"turn": tf.cast(tf.math.is_nan(latents[:, 0]), tf.int32)}
 
     @tf.function
     def encode(self, image, psf, noise_variance):
