@@ -127,7 +127,8 @@ def _measure_centres(images: NDArray[np.float32]) -> Finding:
     size = images.shape[1]
     axis = np.arange(size) - (size - 1) / 2
     flux = images.sum(axis=(1, 2), dtype=float)
-    x, y = images.sum(axis=1) @ axis / flux, images.sum(axis=2) @ axis / flux
+    with np.errstate(divide="ignore", invalid="ignore"):  # no flux, no centre: NaN holds no bar
+        x, y = images.sum(axis=1) @ axis / flux, images.sum(axis=2) @ axis / flux
     worst, bar = float(np.hypot(x, y).max()), CENTRE_BAR * size
     value = f"{worst:.2f} pixel"
     return Finding("largest offset of a centroid", value, f"{bar:.1f} pixel", worst <= bar)
@@ -136,7 +137,8 @@ def _measure_centres(images: NDArray[np.float32]) -> Finding:
 def _measure_border(images: NDArray[np.float32]) -> Finding:
     inside = slice(_BORDER, -_BORDER)
     total = images.sum(dtype=float)
-    share = float(abs(1 - images[:, inside, inside].sum(dtype=float) / total))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = float(abs(1 - images[:, inside, inside].sum(dtype=float) / total))
     return Finding("flux at the border", f"{share:.2%}", f"{BORDER_BAR:.0%}", share <= BORDER_BAR)
 
 

@@ -142,7 +142,7 @@ def _read_table(path: Path) -> Any:
     from astropy.table import Table
 
     try:
-        return Table.read(path)
+        table = Table.read(path)
     except (ValueError, IORegistryError) as error:
         reason = str(error).splitlines()[0]
         raise ConditionError(
@@ -151,6 +151,9 @@ def _read_table(path: Path) -> Any:
             None,
             str(path),
         ) from error
+    if not len(table):
+        raise ConditionError(f"Catalogue {path} has no rows, so no galaxies. Give one a row.", None)
+    return table
 
 
 def _read_ids(columns: dict[str, Any], name: str) -> list[Any]:

@@ -157,6 +157,7 @@ def test_sample_draws_a_picture_of_one_band(run, bands_folder, tmp_path):
         (["flux_radus=8"], "'flux_radus' is no condition.*Did you mean 'flux_radius'"),
         (["flux_radius=wide"], "'flux_radius=wide' cannot be read"),
         (["--catalogue", "none.csv"], "No such file"),
+        (["--catalogue", "empty.csv"], "empty.csv has no rows"),
         (["--catalogue", "bad.xyz"], "Give a file that astropy's Table.read"),
         (["--id", "name", *CONDITIONS], "no column 'name' of ids"),
         (["--band", "r", *CONDITIONS], "knows of no bands"),
@@ -164,6 +165,7 @@ def test_sample_draws_a_picture_of_one_band(run, bands_folder, tmp_path):
 )
 def test_sample_explains_what_it_cannot_do(run, module_folder, tmp_path, arguments, message):
     (tmp_path / "bad.xyz").write_bytes(b"\0\1\2")
+    (tmp_path / "empty.csv").write_text("flux_radius,mag_auto,zphot\n")
     code, _, err = run("sample", module_folder, *arguments, "-o", "a.fits")
     assert code == 3
     assert err.startswith("error: ")

@@ -11,7 +11,7 @@ import pytest
 from galsim_hub import contribution
 from galsim_hub.cli import main
 from galsim_hub.contribution import complete, examine, scaffold
-from galsim_hub.errors import ContributionError
+from galsim_hub.errors import ContributionError, UnsafeModuleError
 from galsim_hub.spec import read_spec
 
 
@@ -90,6 +90,28 @@ def test_a_changed_program_is_found_and_not_run(contributed):
     names = [finding.name for finding in examine(contributed)]
     assert "saved_model.pb is truncated or changed" in faults(contributed)["files"]
     assert not any(name.startswith("golden") for name in names)
+
+
+def test_a_program_that_writes_files_is_found_and_not_run(contributed, tmp_path):
+    import tensorflow as tf
+
+    vector = tf.TensorSpec([None], tf.float32)
+
+    @tf.function(input_signature=[vector] * 3)
+    def generate(half_light_radius, magnitude, axis_ratio):
+        tf.io.write_file(str(tmp_path / "spoilt"), "by a module")
+        return {
+            "image": tf.zeros([1, 48, 48])
+            + (half_light_radius + magnitude + axis_ratio)[:, None, None]
+        }
+
+    module = tf.Module()
+    module.generate = generate
+    tf.saved_model.save(module, str(contributed), signatures={"generate": generate})
+    with pytest.raises(UnsafeModuleError, match="WriteFile"):
+        complete(contributed)
+    assert "WriteFile" in faults(contributed)["operations"]
+    assert not (tmp_path / "spoilt").exists()
 
 
 def test_a_file_that_the_card_does_not_know_is_found(contributed):
