@@ -68,8 +68,8 @@ def shear_part(model: GenerativeGalaxyModel, conditions: np.ndarray) -> Part:
     protocol = (
         f"{len(rows)} galaxies and as many Sersic profiles (indices 0.5 to 4, cut off at half the "
         f"module's stamp), each in a ring of {RING}; g = {SHEAR} applied to either component; "
-        f"PSF of two Gaussians (FWHM {SEEING} arcsec), pixels of {PIXEL} arcsec, no noise; PSF-corrected "
-        "unweighted moments, which are exact for any galaxy."
+        f"PSF of two Gaussians (FWHM {SEEING} arcsec), pixels of {PIXEL} arcsec, no noise; "
+        "PSF-corrected unweighted moments, which are exact for any galaxy."
     )
     return Part("shear", protocol, quantities)
 
@@ -78,7 +78,7 @@ class Camera:
     """An LSST-like PSF, drawn once, and the moments of what is seen through it."""
 
     def __init__(self) -> None:
-        # Gaussians end: the wings of a Kolmogorov PSF leave the stamp, and second moments with them.
+        # Gaussians end: a Kolmogorov PSF's wings leave the stamp, and second moments with them.
         core, wing = (galsim.Gaussian(fwhm=f * SEEING, gsparams=FINE) for f in (1.0, 2.0))
         self.psf = (1.0 - WING) * core + WING * wing
         stamp = self.psf.drawImage(nx=SIDE, ny=SIDE, scale=PIXEL, dtype=float).array
