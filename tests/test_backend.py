@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -78,7 +79,8 @@ def test_engines_agree(module_folder):
         load_engine(module_folder, spec, name).run("generate", _inputs(13))["image"]
         for name in ("light", "tensorflow")
     ]
-    np.testing.assert_allclose(*images, rtol=0, atol=1e-5 * images[1].max(axis=(1, 2)).min())
+    peaks = images[1].max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(images[0] / peaks, images[1] / peaks, rtol=0, atol=1e-5)
 
 
 def test_inputs_that_do_not_fit_are_an_error(engine):
@@ -135,7 +137,8 @@ def test_a_fork_of_a_process_that_runs_tensorflow_is_told_so_and_does_not_hang(m
 
 def _draw(folder, images):
     spec = read_spec(folder)
-    images.put(load_engine(folder, spec, "light").run("generate", _inputs(5))["image"].tobytes())
+    pixels = load_engine(folder, spec, "light").run("generate", _inputs(5))["image"].tobytes()
+    images.put(hashlib.sha256(pixels).hexdigest())  # short: nobody reads the pipe yet
 
 
 def test_a_fork_of_a_process_that_runs_the_light_engine_draws_the_same_bits(module_folder):
