@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -50,13 +51,15 @@ def test_a_row_has_the_same_bits_in_any_place(engine):
     assert backwards[::-1].tobytes() == images.tobytes()
 
 
-def test_chunks_that_do_not_fill_up_are_padded(engine, module_folder):
+def test_chunks_that_do_not_fill_up_are_padded(module_folder):
     inputs = _inputs(7)
-    chunked = TensorFlowEngine(module_folder, chunk_size=4).run("generate", inputs)["image"]
+    chunked, single = (
+        TensorFlowEngine(module_folder, chunk_size=size).run("generate", inputs)["image"]
+        for size in (4, 1)
+    )
     assert chunked.shape == (7, 128, 128)
     # Another chunk size may round differently, by no more than float32 does.
-    expected = engine.run("generate", inputs)["image"]
-    np.testing.assert_allclose(chunked, expected, atol=1e-6 * expected.max())
+    np.testing.assert_allclose(chunked, single, atol=1e-6 * single.max())
 
 
 @pytest.mark.parametrize("name", ["light", "tensorflow"])
@@ -76,7 +79,8 @@ def test_engines_agree(module_folder):
         load_engine(module_folder, spec, name).run("generate", _inputs(13))["image"]
         for name in ("light", "tensorflow")
     ]
-    np.testing.assert_allclose(*images, rtol=0, atol=1e-5 * images[1].max(axis=(1, 2)).min())
+    peaks = images[1].max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(images[0] / peaks, images[1] / peaks, rtol=0, atol=1e-5)
 
 
 def test_inputs_that_do_not_fit_are_an_error(engine):
@@ -133,7 +137,8 @@ def test_a_fork_of_a_process_that_runs_tensorflow_is_told_so_and_does_not_hang(m
 
 def _draw(folder, images):
     spec = read_spec(folder)
-    images.put(load_engine(folder, spec, "light").run("generate", _inputs(5))["image"].tobytes())
+    pixels = load_engine(folder, spec, "light").run("generate", _inputs(5))["image"].tobytes()
+    images.put(hashlib.sha256(pixels).hexdigest())  # short: nobody reads the pipe yet
 
 
 def test_a_fork_of_a_process_that_runs_the_light_engine_draws_the_same_bits(module_folder):
