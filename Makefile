@@ -51,8 +51,8 @@ train: $(STAMP) ## Train the model of CONFIG, or go on where it was stopped
 export: $(STAMP) ## Write the trained model of CONFIG as a hub module
 	$(BIN)/python -m training export $(CONFIG)
 
-validate: $(STAMP) ## Measure the module of CONFIG and print the table for its card
-	$(BIN)/python -m training validate $(CONFIG)
+validate: $(STAMP) ## Measure MODULE (default: that of CONFIG) and print the table for its card
+	$(BIN)/python -m training validate $(MODULE) $(CONFIG)
 
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 	$(BIN)/python tests/benchmarks/bench_sampling.py
