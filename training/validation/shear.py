@@ -2,9 +2,9 @@
 
 The estimator is exact for any noiseless galaxy, so what it shows is how the galaxy was sheared and
 drawn and not how well a shape measurement suits its morphology. A shear A turns a transform T(k)
-into T(A k), and the mean of |T| over a ring of four rotations has no quadrupole. So the shear is the
-one for which the PSF-corrected transform of the observed stamps, read along circles sheared back,
-has none.
+into T(A k), and the mean of |T| over a ring of four rotations has no quadrupole. So the shear is
+the one for which the PSF-corrected transform of the observed stamps, read along circles sheared
+back, has none.
 """
 
 import galsim
@@ -65,8 +65,8 @@ def shear_part(model: GenerativeGalaxyModel, conditions: np.ndarray) -> Part:
             )
         )
     protocol = (
-        f"{len(rows)} galaxies and as many Sersic profiles of their sizes (indices 0.5 to 4), each in "
-        f"a ring of {RING}; g = {SHEAR} applied to either component; Kolmogorov PSF of {SEEING} "
+        f"{len(rows)} galaxies and as many Sersic profiles of their sizes (indices 0.5 to 4), each "
+        f"in a ring of {RING}; g = {SHEAR} applied to either component; Kolmogorov PSF of {SEEING} "
         f"arcsec, pixels of {PIXEL} arcsec, no noise; the shear that makes the PSF-corrected "
         "transform of the ring round, which is exact for any galaxy."
     )
