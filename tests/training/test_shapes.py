@@ -73,9 +73,9 @@ def camera():
 @pytest.mark.parametrize("component", [0, 1])
 @pytest.mark.parametrize("number", [0, 3])
 def test_shear_of_a_sersic_profile_comes_back(camera, component, number):
-    galaxy = sersic_like(number, 0.3, 3.84)
-    # The estimator is exact; what is left is GalSim's drawing at the tolerances of FINE and SERSIC.
-    assert abs(bias(galaxy, component, camera)) < 3e-4
+    galaxy = sersic_like(number, 0.3)
+    # The estimator is exact but for the wings of PSF and galaxy that leave the stamp.
+    assert abs(bias(galaxy, component, camera)) < 5e-4
 
 
 class Stretchy:
@@ -92,7 +92,7 @@ class Stretchy:
 
 
 def test_bias_of_a_shear_that_was_applied_too_strongly_is_found(camera):
-    galaxy = sersic_like(1, 0.3, 3.84)
+    galaxy = sersic_like(1, 0.3)
     found = bias(Stretchy(galaxy), 0, camera) - bias(galaxy, 0, camera)
     assert found == pytest.approx(0.01, abs=1e-4)
 

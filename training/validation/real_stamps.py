@@ -19,11 +19,13 @@ from .morphology import segmentation
 from .part import Part, Quantity
 from .scenes import see
 
-FITS_GSPARAMS = galsim.GSParams(maximum_fft_size=8192, folding_threshold=0.01)
-EVALUATIONS = 60  # of each fit at most
+FITS_GSPARAMS = galsim.GSParams(maximum_fft_size=8192, folding_threshold=0.01, maxk_threshold=5e-3)
+EVALUATIONS = 30  # of each fit at most
+INDEX_STEP = 0.05  # of ln n: GalSim makes a table for every index, so few of them are tried
+LOW_INDEX, HIGH_INDEX = (3.0 + np.log(n) for n in (0.3, 6.0))
 SERSIC_BOUNDS = (
-    [-3.0, -3.0, np.log(0.02), 0.3, -0.9, -0.9],
-    [3.0, 3.0, np.log(3.0), 6.0, 0.9, 0.9],
+    [-3.0, -3.0, np.log(0.02), LOW_INDEX, -0.9, -0.9],
+    [3.0, 3.0, np.log(3.0), HIGH_INDEX, 0.9, 0.9],
 )
 
 
@@ -107,7 +109,7 @@ class Fit:
             bounds=bounds,
             max_nfev=EVALUATIONS,
             x_scale="jac",
-            diff_step=0.02,
+            diff_step=0.03,
         )
         return self.solve(parts(found.x))
 
@@ -133,8 +135,9 @@ class Fit:
 
 
 def sersic_profiles(p: np.ndarray) -> list[galsim.GSObject]:
-    """Return one Sersic profile: centre [pixel of 0.03 arcsec], log radius, index, shape."""
-    profile = galsim.Sersic(n=round(p[3], 2), half_light_radius=np.exp(p[2]))
+    """Return one Sersic profile: centre [pixel], log radius, 3 + log index, shape."""
+    index = np.exp(INDEX_STEP * np.floor((p[3] - LOW_INDEX) / INDEX_STEP)) * 0.3
+    profile = galsim.Sersic(n=min(index, 6.0), half_light_radius=np.exp(p[2]))
     return [_place(profile, p[4], p[5], p[0], p[1])]
 
 
@@ -152,7 +155,7 @@ def _place(profile: galsim.GSObject, g1: float, g2: float, x: float, y: float) -
 
 _DISK_BOUNDS = tuple([*b[:3], *b[4:], b[2], *b[4:]] for b in SERSIC_BOUNDS)
 MODELS = {
-    "sersic": (sersic_profiles, [0.0, 0.0, np.log(0.3), 1.5, 0.05, 0.05], SERSIC_BOUNDS),
+    "sersic": (sersic_profiles, [0.0, 0.0, np.log(0.3), 3.4, 0.05, 0.05], SERSIC_BOUNDS),
     "bulge+disk": (
         bulge_disk_profiles,
         [0.0, 0.0, np.log(0.2), 0.05, 0.05, np.log(0.4), 0.05, 0.05],

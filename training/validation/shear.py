@@ -1,10 +1,10 @@
 """Ring test: an applied shear must come back, from generated galaxies as from Sersic ones.
 
 The estimator is exact for any noiseless galaxy, so what it shows is how the galaxy was sheared and
-drawn and not how well a shape measurement suits its morphology: the observed stamp's transform is
-divided by the PSF's and multiplied by a round Gaussian's, and the unweighted second moments of what
-that gives are averaged over the ring. A shear g turns the mean moments of a ring, which are round,
-into ones of distortion (xx - yy) / (xx + yy) = 2 g / (1 + g^2).
+drawn and not how well a shape measurement suits its morphology. A shear A turns a transform T(k)
+into T(A k), and the mean of |T| over a ring of four rotations has no quadrupole. So the shear is
+the one for which the PSF-corrected transform of the observed stamps, read along circles sheared
+back, has none.
 """
 
 import galsim
@@ -16,16 +16,15 @@ from .part import Part, Quantity
 from .scenes import SEED
 
 SHEAR = 0.02
-RING = 2  # rotations over half a turn
-SEEING = 0.7  # [arcsec] FWHM of the PSF's core
-WING = 0.1  # of the PSF's light, in a second Gaussian of twice the width
+RING = 4  # rotations over half a turn
+SEEING = 0.7  # [arcsec] FWHM of the Kolmogorov PSF
 PIXEL = 0.2  # [arcsec] of the LSST camera
-SIDE = 75  # [pixel], odd, so that the middle is a pixel
-WEIGHT = 0.5  # [arcsec] sigma of the round Gaussian
-# Second moments weigh what is far out: light that wraps or rings at 1e-6 would show.
-FINE = galsim.GSParams(folding_threshold=1e-5, maxk_threshold=1e-8, kvalue_accuracy=1e-8)
-SERSIC = galsim.GSParams(folding_threshold=1e-4, maxk_threshold=1e-5, kvalue_accuracy=1e-6)
+SIDE = 160  # [pixel], so large that the wings which leave the stamp cost 3e-4 of the shear
+CIRCLES = (1.5, 2.5, 3.5)  # [radian / arcsec] where the transform is read
+ANGLES = 2.0 * np.pi * np.arange(16) / 16
+SECANTS = 4  # steps of the search: each gains two digits
 INDICES = (0.5, 1.0, 1.5, 2.5, 4.0)  # of the rivals, few, because each new index takes a table
+FINE = galsim.GSParams(folding_threshold=1e-3, maxk_threshold=1e-4, maximum_fft_size=16384)
 
 
 def shear_part(model: GenerativeGalaxyModel, conditions: np.ndarray) -> Part:
@@ -36,9 +35,9 @@ def shear_part(model: GenerativeGalaxyModel, conditions: np.ndarray) -> Part:
     rows: list[tuple[float, ...]] = []
     table = dict(zip(model.quantities, conditions.T, strict=True))
     galaxies = model.sample(table, seeds=range(SEED, SEED + len(conditions)))
-    radii, side = table["flux_radius"] * model.pixel_size, model.stamp_size * model.pixel_size
+    radii = table["flux_radius"] * model.pixel_size
     for number, galaxy in enumerate(tqdm(galaxies, unit="galaxy", disable=None)):
-        rival = sersic_like(number, radii[number], side)
+        rival = sersic_like(number, radii[number])
         rows.append(
             tuple(bias(kind, component, camera) for component in (0, 1) for kind in (galaxy, rival))
         )
@@ -66,61 +65,66 @@ def shear_part(model: GenerativeGalaxyModel, conditions: np.ndarray) -> Part:
             )
         )
     protocol = (
-        f"{len(rows)} galaxies and as many Sersic profiles (indices 0.5 to 4, cut off at half the "
-        f"module's stamp), each in a ring of {RING}; g = {SHEAR} applied to either component; "
-        f"PSF of two Gaussians (FWHM {SEEING} arcsec), pixels of {PIXEL} arcsec, no noise; "
-        "PSF-corrected unweighted moments, which are exact for any galaxy."
+        f"{len(rows)} galaxies and as many Sersic profiles of their sizes (indices 0.5 to 4), each "
+        f"in a ring of {RING}; g = {SHEAR} applied to either component; Kolmogorov PSF of {SEEING} "
+        f"arcsec, pixels of {PIXEL} arcsec, no noise; the shear that makes the PSF-corrected "
+        "transform of the ring round, which is exact for any galaxy."
     )
     return Part("shear", protocol, quantities)
 
 
 class Camera:
-    """An LSST-like PSF, drawn once, and the moments of what is seen through it."""
+    """An LSST-like PSF, and the transforms of what is seen through it."""
 
     def __init__(self) -> None:
-        # Gaussians end: a Kolmogorov PSF's wings leave the stamp, and second moments with them.
-        core, wing = (galsim.Gaussian(fwhm=f * SEEING, gsparams=FINE) for f in (1.0, 2.0))
-        self.psf = (1.0 - WING) * core + WING * wing
-        stamp = self.psf.drawImage(nx=SIDE, ny=SIDE, scale=PIXEL, dtype=float).array
-        waves = 2.0 * np.pi * np.fft.fftfreq(SIDE, d=PIXEL)
-        square = waves[:, None] ** 2 + waves[None, :] ** 2
-        gaussian = np.exp(-0.5 * square * WEIGHT**2)
-        # Beyond the PSF's band there is nothing to divide, and the Gaussian has left nothing.
-        transform = np.fft.fft2(np.fft.ifftshift(stamp))
-        self.kernel = np.where(gaussian > 1e-9, gaussian, 0.0) / transform
+        self.psf = galsim.Kolmogorov(fwhm=SEEING)
+        self.effective = galsim.Convolve(self.psf, galsim.Pixel(PIXEL))
         self.axis = (np.arange(SIDE) - (SIDE - 1) / 2.0) * PIXEL
 
-    def moments(self, galaxy: galsim.GSObject) -> np.ndarray:
-        """Return the PSF-corrected moments xx, yy and xy [arcsec^2] of a galaxy of unit flux."""
-        seen = galsim.Convolve(galaxy, self.psf, gsparams=FINE, propagate_gsparams=False)
-        stamp = seen.drawImage(nx=SIDE, ny=SIDE, scale=PIXEL, dtype=float).array
-        image = np.fft.ifft2(np.fft.fft2(stamp) * self.kernel).real
-        image /= image.sum()
-        x, y = self.axis - image.sum(axis=0) @ self.axis, self.axis - image.sum(axis=1) @ self.axis
-        xx, yy = image.sum(axis=0) @ x**2, image.sum(axis=1) @ y**2
-        return np.array([xx - WEIGHT**2, yy - WEIGHT**2, y @ image @ x])
+    def draw(self, galaxy: galsim.GSObject) -> np.ndarray:
+        """Return the stamp of a galaxy."""
+        seen = galsim.Convolve(galaxy, self.psf, gsparams=FINE)
+        return seen.drawImage(nx=SIDE, ny=SIDE, scale=PIXEL, dtype=float).array
+
+    def amplitude(self, stamps: list[np.ndarray], waves: np.ndarray) -> np.ndarray:
+        """Return the mean |transform| of stamps at waves (n, 2) [radian / arcsec], without PSF."""
+        x, y = (np.exp(-1.0j * np.outer(k, self.axis)) for k in waves.T)
+        seen = [np.abs(np.einsum("ky,yx,kx->k", y, s, x, optimize=True)) for s in stamps]
+        psf = np.array([abs(self.effective.kValue(kx, ky)) for kx, ky in waves])
+        return np.mean(seen, axis=0) / psf
 
 
 def bias(galaxy: galsim.GSObject, component: int, camera: Camera) -> float:
     """Return the multiplicative bias of one component of the shear for one galaxy's ring."""
-    shear = galsim.Shear(g1=SHEAR) if component == 0 else galsim.Shear(g2=SHEAR)
-    angles = [k * 180.0 / RING * galsim.degrees for k in range(RING)]
-    xx, yy, xy = np.mean([camera.moments(galaxy.rotate(a).shear(shear)) for a in angles], axis=0)
-    distortion = ((xx - yy), 2.0 * xy)[component] / (xx + yy)
-    return float(distortion / (1.0 + np.sqrt(1.0 - distortion**2)) / SHEAR - 1.0)
+    applied = galsim.Shear(g1=SHEAR) if component == 0 else galsim.Shear(g2=SHEAR)
+    turns = [k * 180.0 / RING * galsim.degrees for k in range(RING)]
+    stamps = [camera.draw(galaxy.rotate(turn).shear(applied)) for turn in turns]
+    one, other = 0.0, SHEAR
+    before, now = (quadrupole(stamps, g, component, camera) for g in (one, other))
+    for _ in range(SECANTS):
+        if now == before:
+            break
+        one, other = other, other - now * (other - one) / (now - before)
+        before, now = now, quadrupole(stamps, other, component, camera)
+    return float(other / SHEAR - 1.0)
 
 
-def sersic_like(number: int, radius: float, stamp_side: float) -> galsim.GSObject:
-    """Return the rival of a galaxy: a Sersic profile of its size [arcsec] within its stamp."""
+def quadrupole(stamps: list[np.ndarray], g: float, component: int, camera: Camera) -> float:
+    """Return the quadrupole of the ring's mean transform along circles sheared back by g."""
+    circle = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+    shape = np.array([[g, 0.0], [0.0, -g]]) if component == 0 else np.array([[0.0, g], [g, 0.0]])
+    back = (np.eye(2) - shape) / np.sqrt(1.0 - g**2)
+    waves = np.concatenate([k * circle @ back for k in CIRCLES])
+    wanted = np.tile((np.cos(2.0 * ANGLES), np.sin(2.0 * ANGLES))[component], len(CIRCLES))
+    amplitude = camera.amplitude(stamps, waves)
+    return float(amplitude @ wanted / amplitude.sum())
+
+
+def sersic_like(number: int, radius: float) -> galsim.GSObject:
+    """Return the rival of a galaxy: a Sersic profile of its size [arcsec]."""
     golden = (np.sqrt(5.0) - 1.0) / 2.0  # its multiples fill an interval evenly
-    cut = 0.5 * stamp_side
-    profile = galsim.Sersic(
-        n=INDICES[number % len(INDICES)],
-        half_light_radius=min(radius, 0.5 * cut),
-        trunc=cut,
-        gsparams=SERSIC,
-    )
-    axis_ratio = 0.3 + 0.7 * (number * golden**2 % 1.0)
+    profile = galsim.Sersic(n=INDICES[number % len(INDICES)], half_light_radius=radius)
+    axis_ratio = 0.3 + 0.7 * (number * golden % 1.0)
     return profile.shear(q=axis_ratio, beta=number * golden**3 % 1.0 * 180.0 * galsim.degrees)
 
 
