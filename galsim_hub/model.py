@@ -369,8 +369,7 @@ class GenerativeGalaxyModel:
     def __eq__(self, other: object) -> bool:
         return self is other or (
             isinstance(other, GenerativeGalaxyModel)
-            and self.sha256 == other.sha256
-            and self.quantities == other.quantities
+            and (self.sha256, self.quantities) == (other.sha256, other.quantities)
             and self._on_extrapolate == other._on_extrapolate
         )
 
