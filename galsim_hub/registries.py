@@ -23,6 +23,7 @@ from .transfer import Promise, download, is_remote, writing_to
 
 __all__ = [
     "Listing",
+    "bundled_folder",
     "bundled_index",
     "bundled_root",
     "config_path",
@@ -72,6 +73,22 @@ def bundled_root() -> Path:
     return installed if installed.is_dir() else package.parent / "hub_modules"
 
 
+def bundled_folder(name: str, version: int) -> Path:
+    """Name the folder of a version that comes with the package.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+
+    Returns
+    -------
+    pathlib.Path
+        It need not exist.
+    """
+    return bundled_root() / name / str(version)
+
+
 def is_bundled(name: str, version: int) -> bool:
     """Tell whether a version of a module comes with the package.
 
@@ -84,7 +101,7 @@ def is_bundled(name: str, version: int) -> bool:
     -------
     bool
     """
-    return (bundled_root() / name / str(version) / CARD_NAME).is_file()
+    return (bundled_folder(name, version) / CARD_NAME).is_file()
 
 
 def is_bundled_identity(sha256: str) -> bool:
@@ -198,7 +215,7 @@ def _list(release: Release, place: str) -> Listing:
         release.name, release.version
     )
     if bundled:
-        folder: Path | None = bundled_root() / release.name / str(release.version)
+        folder: Path | None = bundled_folder(release.name, release.version)
     else:
         folder = find(release.sha256)
     return Listing(release, place, bundled, folder)

@@ -25,7 +25,13 @@ from .errors import (
 )
 from .fetch import fetch, fetch_archive
 from .index import Alias, Index, Release
-from .registries import bundled_index, bundled_root, is_bundled, read_registries
+from .registries import (
+    bundled_folder,
+    bundled_index,
+    bundled_root,
+    is_bundled,
+    read_registries,
+)
 from .spec import read_spec
 from .transfer import is_remote
 
@@ -199,7 +205,7 @@ def _locate_release(address: str) -> ModuleLocation:
     resolution = resolve(address)
     release = resolution.release
     if is_bundled(release.name, release.version):
-        folder = bundled_root() / release.name / str(release.version)
+        folder = bundled_folder(release.name, release.version)
         return ModuleLocation(resolution.address, folder, resolution.given)
     folder = fetch(release)
     got = read_spec(folder).sha256

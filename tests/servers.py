@@ -18,16 +18,17 @@ BLOCK = 1 << 14
 
 @dataclass
 class Behaviour:
-    """Say what a server does wrong, request by request; when the list is empty, nothing."""
+    """Say what a server does wrong, request by request, and when the list is empty."""
 
     faults: list = field(default_factory=list)
     requests: list = field(default_factory=list)
+    always: str | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def next(self, path, range_):
         with self.lock:
             self.requests.append((path, range_))
-            return self.faults.pop(0) if self.faults else None
+            return self.faults.pop(0) if self.faults else self.always
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -59,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if start > len(content):
             return self.send_answer(416, b"")
         headers = {}
-        if start or range_ and kind != "ignore_range":
+        if start or (range_ and kind != "ignore_range"):
             headers["content-range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         if kind == "wrong_range":
             headers["content-range"] = f"bytes 0-{len(content) - 1}/{len(content)}"

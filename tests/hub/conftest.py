@@ -12,6 +12,7 @@ import yaml
 from galsim_hub import registries
 from galsim_hub.index import read_index
 from galsim_hub.publish import write_index
+
 from ..servers import certify, serve
 
 CARD = {

@@ -10,17 +10,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 STAMP_SIZE = 24
 PIXEL_SIZE = 0.05
 N_RANDOM = 5
 
-v1 = tf.compat.v1
 
-
-def build(rank, op):
+def build(tf, rank, op):
     """Build the graph: a Gaussian of the given size and flux, blurred by the random input."""
+    v1 = tf.compat.v1
     flux_radius = v1.placeholder(tf.float32, [None], "flux_radius")
     mag_auto = v1.placeholder(tf.float32, [None], "mag_auto")
     noise = v1.placeholder(tf.float32, [None, N_RANDOM], "noise")
@@ -49,11 +47,13 @@ def attach(meta_graph, key, message):
 
 def write(folder, rank, op):
     """Write the module's files."""
+    import tensorflow as tf  # here: 5 s that a mere collection of tests need not wait
     from tensorflow.core.protobuf import saved_model_pb2
 
+    v1 = tf.compat.v1
     with tf.Graph().as_default() as graph, v1.Session() as session:
         v1.set_random_seed(1)
-        inputs, output = build(rank, op)
+        inputs, output = build(tf, rank, op)
         meta_graph = v1.train.export_meta_graph(strip_default_attrs=True)
         info = v1.saved_model.utils.build_tensor_info
         signature = v1.saved_model.signature_def_utils.build_signature_def(

@@ -191,7 +191,8 @@ def test_prune_deletes_what_is_unfinished_and_keeps_what_is_sound(remote, server
     unfinished = cache.partial_folder("f" * 64)
     unfinished.mkdir(parents=True)
     assert [entry.sha256 for entry in cache.prune()] == ["f" * 64]
-    assert folder.is_dir() and not unfinished.exists()
+    assert folder.is_dir()
+    assert not unfinished.exists()
     assert [entry.label for entry in cache.prune(everything=True)] == ["small@1"]
     assert cache.entries() == []
 
