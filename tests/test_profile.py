@@ -115,8 +115,9 @@ def test_every_number_is_the_interpolated_images(galaxy, reference):
     # Trimming leaves out up to 5e-4 of the flux, far from the centre.
     assert galaxy.xValue(0.1, 0.2) == pytest.approx(reference.xValue(0.1, 0.2), rel=5e-4)
     assert galaxy.kValue(1.1, 2.2) == pytest.approx(reference.kValue(1.1, 2.2), rel=5e-4)
-    assert galaxy.calculateHLR() == pytest.approx(reference.calculateHLR(), rel=1e-3)
-    assert galaxy.calculateFWHM() == pytest.approx(reference.calculateFWHM(), rel=1e-3)
+    # GalSim measures these on an image whose pixels follow maxk.
+    assert galaxy.calculateHLR() == pytest.approx(reference.calculateHLR(), rel=1e-2)
+    assert galaxy.calculateFWHM() == pytest.approx(reference.calculateFWHM(), rel=1e-2)
     radius = reference.calculateMomentRadius()
     assert galaxy.calculateMomentRadius() == pytest.approx(radius, rel=1e-2)
 
@@ -141,7 +142,7 @@ def test_flux_and_shape_are_those_of_generous_padding(model, flux_radius, psf, s
 def test_a_small_galaxy_is_interpolated_on_a_small_stamp(model):
     galaxy = GenerativeGalaxy(model, flux_radius=4.0, mag_auto=22.0, zphot=0.7, seed=5)
     assert galaxy.stamp.shape == (128, 128)
-    assert galaxy._interpolated.image.array.shape[0] < 64
+    assert galaxy._interpolated.image.array.shape[0] <= 64
 
 
 def test_a_stamp_without_light_is_galsims_error(model):
@@ -167,8 +168,8 @@ def test_every_way_of_drawing_gives_what_an_interpolated_image_gives(galaxy, ref
     arguments = {"nx": 48, "ny": 48, "scale": 0.06, "method": method}
     tolerance = 1e-3  # of the peak: what trimming leaves out, twice
     if method == "phot":
-        arguments |= {"n_photons": 100_000, "rng": galsim.BaseDeviate(5)}
-        tolerance = 0.1  # a peak of some 1,000 photons
+        arguments |= {"n_photons": 1_000_000, "rng": galsim.BaseDeviate(5)}
+        tolerance = 0.06  # five times the noise of a peak of some 13,000 photons
     ours, theirs = (p.drawImage(dtype=float, **arguments) for p in (galaxy, reference))
     _assert_close(ours, theirs, tolerance)
 
