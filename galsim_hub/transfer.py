@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from .errors import CacheError, DownloadError
@@ -257,17 +258,30 @@ def _save(response: requests.Response, part: Path, start: int, promise: Promise)
                 if received > promise.most:
                     part.unlink()
                     raise _TransferError(f"it has more than {promise.most} bytes")
-                stream.write(block)
-                stream.flush()
+                _write(stream, block)
             report(received)
 
 
-def _open_part(part: Path, start: int) -> BinaryIO:
+@contextmanager
+def _open_part(part: Path, start: int) -> Iterator[FileIO]:
+    """Open a file to go on writing at a byte; what fails on closing is a failure to write too."""
     with writing_to(part):
-        stream = part.open("r+b" if start else "wb")
-        stream.seek(start)
-        stream.truncate()
-        return stream
+        # Without a buffer, that would be written once more on closing when the disk is full.
+        stream = part.open("r+b" if start else "wb", buffering=0)
+    try:
+        with writing_to(part):
+            stream.seek(start)
+            stream.truncate()
+        yield stream
+    finally:
+        with writing_to(part):
+            stream.close()
+
+
+def _write(stream: FileIO, block: bytes) -> None:
+    left = memoryview(block)
+    while left:
+        left = left[stream.write(left) :]
 
 
 def _check_size(part: Path, promise: Promise) -> None:

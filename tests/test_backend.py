@@ -96,7 +96,7 @@ def test_a_saved_model_that_cannot_be_read_is_corrupted_even_if_the_card_agrees(
 ):
     _truncate(copied_module / "saved_model.pb")
     rehash(copied_module)
-    with pytest.raises(CorruptedModuleError, match="cannot load.*Fetch the module again"):
+    with pytest.raises(CorruptedModuleError, match="cannot be read.*Fetch the module again"):
         load_engine(copied_module, read_spec(copied_module))
 
 

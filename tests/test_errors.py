@@ -23,7 +23,12 @@ EXAMPLES = [
     errors.ContributionError("no program", "/modules/dwarfs/1"),
     errors.ImageError("wrong scale", 0.2),
     errors.LatentError("wrong shape", (3,)),
+    errors.UnsafeModuleError("reads a file", "/modules/1", ["ReadFile"]),
+    errors.RegistryError("bad index", "/index.json", "modules.0.name"),
+    errors.DownloadError("no mirror", ["https://example.org/"]),
+    errors.CacheError("disk full", "/cache"),
 ]
+WARNINGS = [errors.ExtrapolationWarning, errors.RegistryWarning, errors.UnverifiedWarning]
 STANDARD_CLASSES = [
     (errors.UnknownModuleError, LookupError),
     (errors.CardError, ValueError),
@@ -34,6 +39,7 @@ STANDARD_CLASSES = [
     (errors.BandError, ValueError),
     (errors.ImageError, ValueError),
     (errors.LatentError, ValueError),
+    (errors.RegistryError, ValueError),
 ]
 
 
@@ -64,11 +70,12 @@ def test_an_error_is_caught_as_the_standard_class_that_users_expect(ours, standa
 
 def test_every_error_class_is_among_the_examples():
     public = {getattr(errors, name) for name in errors.__all__}
-    assert public - {type(error) for error in EXAMPLES} == {errors.ExtrapolationWarning}
+    assert public - {type(error) for error in EXAMPLES} == set(WARNINGS)
 
 
-def test_the_warning_is_one_of_galsims():
-    assert issubclass(errors.ExtrapolationWarning, galsim.GalSimWarning)
+@pytest.mark.parametrize("warning", WARNINGS)
+def test_a_warning_is_one_of_galsims(warning):
+    assert issubclass(warning, galsim.GalSimWarning)
 
 
 def test_nothing_is_suggested_for_a_name_unlike_all_others():

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,37 +36,56 @@ QUICK = Patience(rounds=4, first_wait=0.01, timeout=0.5)
 FAULTS = ("status 404", "status 500", "status 503", "truncate", "stall", "wrong", "longer", "gzip",
           "redirect http://127.0.0.1:9/x")  # fmt: skip
 
-# Says when it starts, so that it can be killed at a known moment of the download itself.
-CHILD = """
-import sys, resource, signal, os
+# Forks a process a request, so that it can be killed at a known moment of the download itself and
+# not of Python's start. It has no threads, and so may fork.
+NURSERY = """
+import json, os, resource, signal, sys
 from dataclasses import replace
 from pathlib import Path
+import filelock, jsonschema, requests
+from galsim_hub.errors import CacheError
 from galsim_hub.fetch import fetch
 from galsim_hub.index import parse_index
-from galsim_hub.errors import CacheError
-index, place, mirror, limit, user = sys.argv[1:]
-release = parse_index(Path(index).read_bytes(), place).releases[0]
-if mirror:
-    release = replace(release, urls=(mirror,))
-import requests, jsonschema, filelock
-if int(limit):
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
-if int(user):
-    os.setuid(int(user))
-print("go", flush=True)
-try:
-    print(fetch(release), flush=True)
-except CacheError:
-    sys.exit(3)
+
+def work(index, place, mirror, limit, user, cache):
+    os.environ["GALSIM_HUB_CACHE"] = cache
+    release = parse_index(Path(index).read_bytes(), place).releases[0]
+    if mirror:
+        release = replace(release, urls=(mirror,))
+    if limit:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    if user:
+        os.setuid(user)
+    try:
+        fetch(release)
+    except CacheError:
+        return 3
+    return 0
+
+print("ready", flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    if "wait" in request:
+        print(os.waitpid(request["wait"], 0)[1], flush=True)
+        continue
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            code = work(**request)
+        finally:
+            os._exit(code)
+    print(pid, flush=True)
 """
 
 
 class Bench:
     """Hold a published module, its server, and an empty cache a trial."""
 
-    def __init__(self, folder, address, behaviour):
+    def __init__(self, folder, address, behaviour, nursery):
         self.folder, self.address, self.behaviour = folder, address, behaviour
+        self._nursery = nursery
         self.root = folder / "published"
         self.published = self.root / "small" / "1"
         self.place = f"{address}/index.json"
@@ -79,14 +100,20 @@ class Bench:
         self.behaviour.requests.clear()
 
     def start(self, *, mirror="", limit=0, user=0):
-        """Start a process that fetches the module, and wait until it begins."""
-        command = [sys.executable, "-c", CHILD, self.root / "index.json", self.place, mirror]
-        process = subprocess.Popen(
-            [*command, str(limit), str(user)],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        """Start a process that fetches the module; return its id."""
+        return self._ask(
+            index=str(self.root / "index.json"), place=self.place, mirror=mirror,
+            limit=int(limit), user=user, cache=str(cache.cache_root()),
         )  # fmt: skip
-        assert process.stdout.readline() == "go\n"
-        return process
+
+    def finish(self, pid):
+        """Wait for a process; return its exit code, negative if it was killed."""
+        return os.waitstatus_to_exitcode(self._ask(wait=pid))
+
+    def _ask(self, **request):
+        self._nursery.stdin.write(json.dumps(request) + "\n")
+        self._nursery.stdin.flush()
+        return int(self._nursery.stdout.readline())
 
     def is_sound(self):
         """Tell whether the cache holds the whole module or says that it does not."""
@@ -111,8 +138,17 @@ def bench():
         publish(folder / "published")
         pack(folder / "published" / "small" / "1", folder / "published" / "small-1.tar.gz")
         try:
-            with serve(folder / "published", certificate) as (address, behaviour):
-                yield Bench(folder, address, behaviour)
+            with (
+                serve(folder / "published", certificate) as (address, behaviour),
+                subprocess.Popen(
+                    [sys.executable, "-c", NURSERY], text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    env={**os.environ, "PYTHONPATH": str(ROOT)},
+                ) as nursery,
+            ):  # fmt: skip
+                assert nursery.stdout.readline() == "ready\n"
+                yield Bench(folder, address, behaviour, nursery)
+                nursery.stdin.close()
         finally:
             os.environ.clear()
             os.environ.update(before)
@@ -120,19 +156,36 @@ def bench():
 
 def kill(bench, n):
     """Kill -9 at random moments of a slow download, half of them of an archive to unpack."""
-    good, rng = 0, random.Random(1)
-    for trial in range(n):
+    good, n_killed, rng = 0, 0, random.Random(1)
+    longest = [_time_of_a_download(bench, mirror) for mirror in _kinds(bench)]
+    for trial in range(20 * n):
+        kind = trial % 2
         bench.empty_cache()
         bench.behaviour.always = "slow"
-        archive = f"{bench.address}/small-1.tar.gz" if trial % 2 else ""
-        process = bench.start(mirror=archive)
-        time.sleep(rng.uniform(0, 0.4))
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        pid = bench.start(mirror=_kinds(bench)[kind])
+        time.sleep(rng.uniform(0, longest[kind]))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        was_killed = bench.finish(pid) == -signal.SIGKILL
         bench.behaviour.always = None
-        good += bench.is_sound() and bench.recovers()
+        is_good = bench.is_sound() and bench.recovers()
+        n_killed += was_killed
+        good += was_killed and is_good
+        if n_killed == n or not is_good:
+            break
     return good, n
+
+
+def _kinds(bench):
+    return "", f"{bench.address}/small-1.tar.gz"
+
+
+def _time_of_a_download(bench, mirror):
+    bench.empty_cache()
+    bench.behaviour.always = "slow"
+    start = time.monotonic()
+    assert bench.finish(bench.start(mirror=mirror)) == 0
+    return time.monotonic() - start
 
 
 def disk_full(bench, n):
@@ -140,10 +193,9 @@ def disk_full(bench, n):
     good = 0
     for limit in np.linspace(10, 90_000, n, dtype=int):
         bench.empty_cache()
-        process = bench.start(limit=limit)
-        process.communicate()
+        code = bench.finish(bench.start(limit=limit))
         partial = cache.partial_folder(bench.release.sha256)
-        good += process.returncode == 3 and not partial.exists() and bench.recovers()
+        good += code == 3 and not partial.exists() and bench.recovers()
     return good, n
 
 
@@ -155,12 +207,10 @@ def read_only(bench, n):
     for _ in range(n):
         bench.empty_cache()
         cache.cache_root().mkdir()
-        refused = bench.start(user=65534)
-        refused.communicate()
+        refused = bench.finish(bench.start(user=65534))
         recovered = bench.recovers()
-        reader = bench.start(user=65534)
-        reader.communicate()
-        good += (refused.returncode, reader.returncode, recovered) == (3, 0, True)
+        reader = bench.finish(bench.start(user=65534))
+        good += (refused, reader, recovered) == (3, 0, True)
     return good, n
 
 
@@ -181,11 +231,9 @@ def concurrent(bench, n):
     for _ in range(n):
         bench.empty_cache()
         bench.behaviour.always = "slow"
-        processes = [bench.start() for _ in range(8)]
-        for process in processes:
-            process.communicate()
+        codes = [bench.finish(pid) for pid in [bench.start() for _ in range(8)]]
         once = len(bench.behaviour.requests) == len(bench.release.files)
-        good += once and all(p.returncode == 0 for p in processes) and bench.is_sound()
+        good += once and codes == [0] * 8 and bench.is_sound()
     return good, n
 
 

@@ -18,6 +18,7 @@ def bench():
     [
         (bench_faults.kill, 4),
         (bench_faults.disk_full, 2),
+        (bench_faults.concurrent, 1),
         (bench_faults.read_only, 1),
         (bench_faults.clock, 1),
         (bench_faults.flipped, 4),

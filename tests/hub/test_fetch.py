@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -139,20 +137,6 @@ def test_a_cache_that_cannot_be_written_to_says_what_to_do(remote, tmp_path, mon
     monkeypatch.setenv("GALSIM_HUB_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(CacheError, match="GALSIM_HUB_CACHE"):
         fetch(remote, ONCE)
-
-
-def test_concurrent_processes_download_once(remote, server, published):
-    code = (
-        "import sys; from pathlib import Path; from galsim_hub.fetch import fetch;"
-        "from galsim_hub.index import parse_index;"
-        "release = parse_index(Path(sys.argv[1]).read_bytes(), sys.argv[2]).releases[0];"
-        "print(fetch(release))"
-    )
-    command = [sys.executable, "-c", code, published / "index.json", f"{server[0]}/index.json"]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    folders = {process.communicate(timeout=60)[0].strip() for process in processes}
-    assert folders == {str(cache.find(remote.sha256))}
-    assert len(server[1].requests) == len(remote.files)
 
 
 def test_an_archive_is_fetched_by_its_sha256(server, published):
