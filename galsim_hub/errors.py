@@ -11,6 +11,10 @@
 `RandomDeviateError`     an rng is not a `galsim.BaseDeviate`
 `ImageError`             an image, PSF or noise variance cannot be encoded
 `LatentError`            an array of latent codes has the wrong shape or values
+`CosmologyError`         a cosmological parameter or scale factor makes no sense
+`BoxError`               a box, grid or field does not fit the simulation
+`StepsError`             scale factors do not make a sequence of time steps
+`PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
 ======================== ==============================================================
 
@@ -26,16 +30,20 @@ from collections.abc import Iterable
 import galsim
 
 __all__ = [
+    "BoxError",
     "CardError",
     "ConditionError",
     "CorruptedModuleError",
+    "CosmologyError",
     "EngineError",
     "ExtrapolationWarning",
     "GalSimHubError",
     "ImageError",
     "LatentError",
+    "PowerSpectrumError",
     "RandomDeviateError",
     "SeedError",
+    "StepsError",
     "UnknownModuleError",
     "UnsupportedModuleError",
 ]
@@ -229,6 +237,66 @@ class LatentError(GalSimHubError, ValueError):
     def __init__(self, message: str, shape: tuple[int, ...]) -> None:
         self.shape = shape
         super().__init__(message, shape)
+
+
+class CosmologyError(GalSimHubError, ValueError):
+    """Report a cosmological parameter or scale factor that makes no sense.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name.
+    value : object
+        What was given.
+    """
+
+    def __init__(self, message: str, parameter: str, value: object) -> None:
+        self.parameter = parameter
+        self.value = value
+        super().__init__(message, parameter, value)
+
+
+class BoxError(GalSimHubError, ValueError):
+    """Report a box, grid or field that does not fit the simulation.
+
+    Attributes
+    ----------
+    value : object
+        The offending shape, size or resolution.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)
+
+
+class StepsError(GalSimHubError, ValueError):
+    """Report scale factors that do not make a sequence of time steps.
+
+    Attributes
+    ----------
+    value : object
+        The offending scale factors, number of steps or name of a scheme.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)
+
+
+class PowerSpectrumError(GalSimHubError, ValueError):
+    """Report a power spectrum that is invalid or does not cover the grid.
+
+    Attributes
+    ----------
+    first, last : float
+        The range of wavenumbers that it has [h/Mpc].
+    """
+
+    def __init__(self, message: str, first: float, last: float) -> None:
+        self.first = first
+        self.last = last
+        super().__init__(message, first, last)
 
 
 class ExtrapolationWarning(galsim.GalSimWarning):

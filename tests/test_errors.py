@@ -21,6 +21,10 @@ EXAMPLES = [
     errors.RandomDeviateError("not GalSim's", "numpy.random.Generator"),
     errors.ImageError("wrong scale", 0.2),
     errors.LatentError("wrong shape", (3,)),
+    errors.CosmologyError("negative", "h", -1.0),
+    errors.BoxError("odd", (3, 4, 4)),
+    errors.StepsError("not ascending", (1.0, 0.5)),
+    errors.PowerSpectrumError("too short", 0.1, 1.0),
 ]
 STANDARD_CLASSES = [
     (errors.UnknownModuleError, LookupError),
@@ -31,6 +35,10 @@ STANDARD_CLASSES = [
     (errors.RandomDeviateError, TypeError),
     (errors.ImageError, ValueError),
     (errors.LatentError, ValueError),
+    (errors.CosmologyError, ValueError),
+    (errors.BoxError, ValueError),
+    (errors.StepsError, ValueError),
+    (errors.PowerSpectrumError, ValueError),
 ]
 
 
