@@ -28,6 +28,7 @@ from .lpt import Particles, start
 from .modes import linear_field, linear_modes, white_modes
 from .nbody import evolve, snapshots
 from .power import EisensteinHu, TabulatedPower, sigma
+from .spectrum import correlation, power_spectrum, transfer_function
 from .steps import scale_factors
 
 __all__ = [
@@ -40,15 +41,18 @@ __all__ = [
     "Planck18",
     "TabulatedPower",
     "acceleration",
+    "correlation",
     "density",
     "evolve",
     "linear_field",
     "linear_modes",
+    "power_spectrum",
     "scale_factors",
     "sigma",
     "snapshots",
     "start",
     "to_field",
     "to_modes",
+    "transfer_function",
     "white_modes",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ class Box:
             )
         return Box([int(resolution) * n for n in self.shape], self.size)
 
-    def wavenumbers(self) -> tuple[NDArray[np.float64], ...]:
+    def wavenumbers(self) -> tuple[NDArray[Any], ...]:
         """Return the wavenumbers of a real transform along each axis [h/Mpc].
 
         Returns
@@ -150,8 +151,8 @@ class Box:
             )
 
 
-def _three(value: object, name: str) -> tuple[float, ...]:
-    values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)  # type: ignore[call-overload]
+def _three(value: Any, name: str) -> tuple[float, ...]:
+    values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)
     if len(values) != 3:
         raise BoxError(f"The {name} of a box is one number or three, not {value!r}.", value)
     return values

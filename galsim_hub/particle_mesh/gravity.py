@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from .box import Box
 from .kernels import inverse_laplacian
-from .paint import paint, read, read_with_slope, scatter
+from .paint import gather, gather_with_slope, paint, scatter
 
-__all__ = ["acceleration", "density"]
+__all__ = ["Solver", "acceleration", "density", "mesh_positions", "solver_of"]
 
 Tensor = Any
 
@@ -84,20 +83,26 @@ def acceleration(
     box.check_field(displacement.shape, components=3)
     mesh = box.refined(resolution)
     kernel = inverse_laplacian(mesh) if kernel is None else kernel
-    x = tf.reshape(displacement, [-1, 3, *box.shape])
-    g = _accelerate(x, tf.cast(kernel, x.dtype), (box.shape, box.size), mesh.shape)
+    kernel = tf.cast(kernel, displacement.dtype)
+    geometry = box.shape, box.size, mesh.shape
+
+    @tf.custom_gradient
+    def accelerated(x: Tensor) -> tuple[Tensor, Any]:
+        x = tf.stop_gradient(x)  # or TensorFlow would look for the gradient of what is inside
+        return _accelerate(x, kernel, geometry), lambda g: _pull_back(x, g, kernel, geometry)
+
+    g = accelerated(tf.reshape(displacement, [-1, 3, *box.shape]))
     return tf.reshape(g, displacement.shape)
 
 
 @tf.function(jit_compile=True)
-def _accelerate(x: Tensor, kernel: Tensor, box: Any, mesh: Any) -> Tensor:
-    solver = Solver(Box(*box), Box(mesh, box[1]), kernel)
+def _accelerate(x: Tensor, kernel: Tensor, geometry: Any) -> Tensor:
+    return solver_of(geometry, kernel).accelerate(x)
 
-    @tf.custom_gradient
-    def accelerated(x: Tensor) -> tuple[Tensor, Any]:
-        return solver.accelerate(x), lambda upstream: solver.pull_back(x, upstream)[1]
 
-    return accelerated(x)
+@tf.function(jit_compile=True)
+def _pull_back(x: Tensor, upstream: Tensor, kernel: Tensor, geometry: Any) -> Tensor:
+    return solver_of(geometry, kernel).pull_back(x, upstream)[1]
 
 
 class Solver:
@@ -130,8 +135,7 @@ class Solver:
             Same shape [Mpc/h].
         """
         positions = mesh_positions(x, self._box, self._mesh)
-        forces = self._forces(positions)
-        return tf.reshape(tf.stack([read(f, positions) for f in forces], axis=1), x.shape)
+        return tf.reshape(gather(self._forces(positions), positions), x.shape)
 
     def pull_back(self, x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
         """Return the acceleration, and the gradient of its product with `upstream`.
@@ -153,36 +157,50 @@ class Solver:
         """
         positions = mesh_positions(x, self._box, self._mesh)
         upstream = tf.reshape(upstream, positions.shape)
-        values, slope = [], tf.zeros_like(positions)
-        for i, force in enumerate(self._forces(positions)):
-            value, change = read_with_slope(force, positions)
-            values.append(value)
-            slope += change * upstream[:, i : i + 1]
-        painted = scatter(positions, tf.unstack(upstream, axis=1), self._mesh.shape)
+        values, slope = gather_with_slope(self._forces(positions), positions, upstream)
+        painted = scatter(positions, upstream, self._mesh.shape)
         divergence = sum(
-            _difference(mesh, i + 1, h)
-            for i, (mesh, h) in enumerate(zip(painted, self._mesh.cell, strict=True))
+            _difference(painted[..., i], i + 1, h) for i, h in enumerate(self._mesh.cell)
         )
-        slope += self._contrast * read_with_slope(self._solve(divergence), positions)[1]
+        source = self._solve(divergence)[..., None]
+        slope += gather_with_slope(source, positions, self._weights(positions))[1]
         per_cell = tf.constant(self._mesh.cell, x.dtype)[:, None]
-        gradient = tf.reshape(slope / per_cell, x.shape)
-        return tf.reshape(tf.stack(values, axis=1), x.shape), gradient
+        return tf.reshape(values, x.shape), tf.reshape(slope / per_cell, x.shape)
 
-    @property
-    def _contrast(self) -> float:
-        """Weight of a particle, for a mean density of 1."""
-        return self._mesh.n_cells / self._box.n_cells
+    def _forces(self, positions: Tensor) -> Tensor:
+        potential = self._solve(
+            scatter(positions, self._weights(positions), self._mesh.shape)[..., 0]
+        )
+        gradient = [_difference(potential, i + 1, h) for i, h in enumerate(self._mesh.cell)]
+        return -tf.stack(gradient, axis=-1)
 
-    def _forces(self, positions: Tensor) -> list[Tensor]:
-        weights = tf.fill(positions[:, 0].shape, tf.cast(self._contrast, positions.dtype))
-        potential = self._solve(scatter(positions, [weights], self._mesh.shape)[0])
-        return [-_difference(potential, i + 1, h) for i, h in enumerate(self._mesh.cell)]
+    def _weights(self, positions: Tensor) -> Tensor:
+        """Return the weight of each particle, for a mean density of 1."""
+        return tf.ones_like(positions[:, :1]) * (self._mesh.n_cells / self._box.n_cells)
 
     def _solve(self, source: Tensor) -> Tensor:
         modes = tf.signal.rfft3d(source)
         return tf.signal.irfft3d(
             modes * tf.cast(self._kernel, modes.dtype), fft_length=self._mesh.shape
         )
+
+
+def solver_of(geometry: Any, kernel: Tensor) -> Solver:
+    """Return the solver of a geometry that can be an argument of a compiled function.
+
+    Parameters
+    ----------
+    geometry : tuple
+        Shape of the box, its size and the shape of the mesh.
+    kernel : tensor
+        Turns density into potential.
+
+    Returns
+    -------
+    Solver
+    """
+    shape, size, mesh = geometry
+    return Solver(Box(shape, size), Box(mesh, size), kernel)
 
 
 def mesh_positions(x: Tensor, box: Box, mesh: Box) -> Tensor:
@@ -202,7 +220,7 @@ def mesh_positions(x: Tensor, box: Box, mesh: Box) -> Tensor:
     """
     axes = []
     for i, (n, h, cell) in enumerate(zip(box.shape, box.cell, mesh.cell, strict=True)):
-        corner: NDArray[np.float64] = np.arange(n) * (h / cell)
+        corner = np.arange(n) * (h / cell)
         side = tf.reshape(tf.constant(corner, x.dtype), [-1] + [1] * (2 - i))
         axes.append(tf.reshape(x[:, i] / cell + side, [-1, math.prod(box.shape)]))
     return tf.stack(axes, axis=1)

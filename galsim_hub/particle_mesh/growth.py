@@ -145,7 +145,9 @@ class Growth:
                 known,
             )
         first, last = np.log([FIRST_SCALE_FACTOR, LAST_SCALE_FACTOR])
-        angle = tf.acos(tf.clip_by_value(2.0 * (tf.math.log(a) - first) / (last - first) - 1.0, -1, 1))
+        angle = tf.acos(
+            tf.clip_by_value(2.0 * (tf.math.log(a) - first) / (last - first) - 1.0, -1, 1)
+        )
         basis = tf.cos(angle[..., None] * np.arange(N_POINTS))
         return tf.linalg.matvec(_to_coefficients(N_POINTS) @ self._values, basis, transpose_a=True)
 

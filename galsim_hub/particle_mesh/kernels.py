@@ -7,6 +7,8 @@ which FastPM and its descendants use because it damps what the grid cannot resol
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,7 +36,7 @@ def inverse_laplacian(box: Box) -> NDArray[np.float64]:
     return -1.0 / square
 
 
-def gradient_kernels(box: Box, kind: str = "spectral") -> tuple[NDArray[np.float64], ...]:
+def gradient_kernels(box: Box, kind: str = "spectral") -> tuple[NDArray[Any], ...]:
     """Return the imaginary part of the gradient along each axis [h/Mpc].
 
     Parameters

@@ -51,7 +51,9 @@ class Particles(NamedTuple):
         """
         x = self.displacement
         box.check_field(x.shape, components=3)
-        corners = [tf.cast(tf.range(n), x.dtype) * h for n, h in zip(box.shape, box.cell, strict=True)]
+        corners = [
+            tf.cast(tf.range(n), x.dtype) * h for n, h in zip(box.shape, box.cell, strict=True)
+        ]
         x += tf.stack(tf.meshgrid(*corners, indexing="ij"))
         side = tf.reshape(tf.constant(box.size, x.dtype), [3, 1, 1, 1])
         flat = tf.reshape(tf.math.floormod(x, side), [*_leading(x, 4), 3, box.n_cells])
@@ -102,7 +104,9 @@ def start(
     TensorShape([3, 8, 8, 8])
     """
     if order not in (1, 2):
-        raise StepsError(f"Perturbation theory of order {order!r} is not known. Give 1 or 2.", order)
+        raise StepsError(
+            f"Perturbation theory of order {order!r} is not known. Give 1 or 2.", order
+        )
     fields = displacements(linear, box, order=order, gradient=gradient)
     a = as_float64(a)
     speed = a**2 * growth.cosmology.expansion(a)

@@ -59,7 +59,9 @@ def white_modes(box: Box, seed: int) -> NDArray[np.complex128]:
     # A mode and its partner at -k are one number and its conjugate: the larger key owns it.
     first, second = _normals(np.maximum(mine, partner), _check_seed(seed))
     modes = np.where(
-        mine == partner, first, (first + 1j * np.where(mine > partner, second, -second)) / np.sqrt(2)
+        mine == partner,
+        first,
+        (first + 1j * np.where(mine > partner, second, -second)) / np.sqrt(2),
     )
     modes[0, 0, 0] = 0.0
     return modes
@@ -120,10 +122,10 @@ def linear_field(
     >>> linear_field(Box(16, 100.0), EisensteinHu(Planck15()), seed=[1, 2]).shape
     TensorShape([2, 16, 16, 16])
     """
-    white = np.stack([white_modes(box, s) for s in seed]) if np.ndim(seed) else white_modes(
-        box, seed  # type: ignore[arg-type]
-    )
-    return tf.cast(to_field(linear_modes(box, power, white), box.shape), dtype)
+    seeds = seed if isinstance(seed, list) else [seed]
+    white = np.stack([white_modes(box, one) for one in seeds])
+    field = tf.cast(to_field(linear_modes(box, power, white), box.shape), dtype)
+    return field if isinstance(seed, list) else field[0]
 
 
 def _check_seed(seed: int) -> np.uint64:
@@ -137,10 +139,10 @@ def _check_seed(seed: int) -> np.uint64:
 
 
 def _keys(box: Box) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Number the wavevectors and their negatives, independently of the grid's size."""
+    """Give wavevectors and their negatives numbers that do not depend on the grid's size."""
     axes = [np.round(np.fft.fftfreq(n) * n).astype(np.int64) for n in box.shape]
     axes[2] = axes[2][: box.shape[2] // 2 + 1]
-    mine, partner = np.uint64(0), np.uint64(0)
+    mine, partner = (np.zeros([1, 1, 1], np.uint64) for _ in range(2))
     for i, (n, axis) in enumerate(zip(box.shape, axes, strict=True)):
         shape = [1, 1, 1]
         shape[i] = -1
@@ -149,7 +151,7 @@ def _keys(box: Box) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         shift = np.uint64(20 * i)
         mine = mine | ((axis + MOST_CELLS // 2).astype(np.uint64).reshape(shape) << shift)
         partner = partner | ((negative + MOST_CELLS // 2).astype(np.uint64).reshape(shape) << shift)
-    return mine, partner  # type: ignore[return-value]
+    return mine, partner
 
 
 def _normals(

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ..errors import StepsError
 from .box import Box
-from .gravity import Solver
+from .gravity import solver_of
 from .growth import Growth
 from .kernels import inverse_laplacian
 from .lpt import Particles
@@ -25,6 +25,9 @@ __all__ = ["LEAST_KEPT", "evolve", "snapshots"]
 
 # A step that keeps less of the momentum cannot be undone without losing digits.
 LEAST_KEPT = 0.05
+
+# The table of steps is padded to a multiple of this: runs of other lengths need no compiling.
+PADDED_STAGES = 64
 
 Tensor = Any
 
@@ -78,11 +81,11 @@ def evolve(
     mesh = box.refined(resolution)
     plan = schedule(growth, stages, scheme)
     _check_reversible(plan)
-    kernel = tf.constant(inverse_laplacian(mesh), x.dtype)
     flat = [tf.reshape(field, [-1, 3, *box.shape]) for field in (x, p)]
-    drift, steps = (tf.cast(field, x.dtype) for field in plan)
-    evolved = _evolve(*flat, drift, steps, kernel, (box.shape, box.size), mesh.shape)
-    return Particles(*(tf.reshape(field, x.shape) for field in evolved))
+    plan = Schedule(*(tf.cast(field, x.dtype) for field in plan))
+    kernel = tf.constant(inverse_laplacian(mesh), x.dtype)
+    x_end, p_end = _run(flat[0], flat[1], plan, kernel, (box.shape, box.size, mesh.shape))
+    return Particles(tf.reshape(x_end, x.shape), tf.reshape(p_end, x.shape))
 
 
 def snapshots(
@@ -138,67 +141,79 @@ def snapshots(
             )
         if found[0] > begin:
             part = stages[begin : found[0] + 1]
-            particles = evolve(
-                particles, box, growth, part, resolution=resolution, scheme=scheme
-            )
+            particles = evolve(particles, box, growth, part, resolution=resolution, scheme=scheme)
         begin = int(found[0])
         yield float(a), particles
 
 
-@tf.function(jit_compile=True)
-def _evolve(
-    x: Tensor, p: Tensor, drift: Tensor, stages: Tensor, kernel: Tensor, box: Any, mesh: Any
+def _run(
+    x: Tensor, p: Tensor, plan: Schedule, kernel: Tensor, geometry: Any
 ) -> tuple[Tensor, Tensor]:
-    solver = Solver(Box(*box), Box(mesh, box[1]), kernel)
+    """Run the steps; the two directions are compiled apart, each when it is first needed."""
+    n_stages = plan.stages.shape[0]
 
     @tf.custom_gradient
     def evolved(x: Tensor, p: Tensor, drift: Tensor, stages: Tensor) -> tuple[Any, Any]:
-        x, p = _forward(solver, x, p, Schedule(drift, stages))
+        # Stopped, or TensorFlow would look for the gradient of what is inside.
+        x, p, drift, stages = map(tf.stop_gradient, (x, p, drift, stages))
+        steps = drift, stages, tf.constant(n_stages), kernel, geometry
+        end = _forward(x, p, *steps)
 
         def gradient(x_bar: Tensor, p_bar: Tensor) -> tuple[Tensor, ...]:
-            return _backward(solver, (x, p), (x_bar, p_bar), Schedule(drift, stages))
+            return _backward(*end, x_bar, p_bar, *steps)
 
-        return (x, p), gradient
+        return end, gradient
 
-    return evolved(x, p, drift, stages)
+    padding = [[0, -n_stages % PADDED_STAGES], [0, 0]]
+    return evolved(x, p, plan.drift, tf.pad(plan.stages, padding))
 
 
-def _forward(solver: Solver, x: Tensor, p: Tensor, plan: Schedule) -> tuple[Tensor, Tensor]:
+@tf.function(jit_compile=True)
+def _forward(
+    x: Tensor, p: Tensor, drift: Tensor, stages: Tensor, n: Tensor, kernel: Tensor, geometry: Any
+) -> tuple[Tensor, Tensor]:
+    solver = solver_of(geometry, kernel)
+
     def step(i: Tensor, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        keep, kick, drift = tf.unstack(plan.stages[i])
+        keep, kick, after = tf.unstack(stages[i])
         p = keep * p + kick * solver.accelerate(x)
-        return i + 1, x + drift * p, p
+        return i + 1, x + after * p, p
 
-    n = plan.stages.shape[0]
-    begin = (tf.constant(0), x + plan.drift * p, p)
-    _, x, p = tf.while_loop(lambda i, *_: i < n, step, begin, maximum_iterations=n)
+    _, x, p = tf.while_loop(lambda i, *_: i < n, step, (tf.constant(0), x + drift * p, p))
     return x, p
 
 
+@tf.function(jit_compile=True)
 def _backward(
-    solver: Solver, end: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor], plan: Schedule
+    x: Tensor,
+    p: Tensor,
+    x_bar: Tensor,
+    p_bar: Tensor,
+    drift: Tensor,
+    stages: Tensor,
+    n: Tensor,
+    kernel: Tensor,
+    geometry: Any,
 ) -> tuple[Tensor, ...]:
     """Undo the steps from the last to the first, and carry the gradient with them."""
-    n = plan.stages.shape[0]
+    solver = solver_of(geometry, kernel)
 
     def step(
         i: Tensor, x: Tensor, p: Tensor, x_bar: Tensor, p_bar: Tensor, stages_bar: Tensor
     ) -> tuple[Tensor, ...]:
-        keep, kick, drift = tf.unstack(plan.stages[i])
-        x -= drift * p
-        drift_bar = _dot(x_bar, p)
-        p_bar += drift * x_bar
+        keep, kick, after = tf.unstack(stages[i])
+        x -= after * p
+        after_bar = _dot(x_bar, p)
+        p_bar += after * x_bar
         g, pulled = solver.pull_back(x, p_bar)
         p = (p - kick * g) / keep
-        row = tf.stack([_dot(p_bar, p), _dot(p_bar, g), drift_bar])
+        row = tf.stack([_dot(p_bar, p), _dot(p_bar, g), after_bar])
         stages_bar = tf.tensor_scatter_nd_update(stages_bar, [[i]], row[None])
         return i - 1, x, p, x_bar + kick * pulled, keep * p_bar, stages_bar
 
-    begin = (tf.constant(n - 1), *end, *gradients, tf.zeros_like(plan.stages))
-    _, _, p, x_bar, p_bar, stages_bar = tf.while_loop(
-        lambda i, *_: i >= 0, step, begin, maximum_iterations=n
-    )
-    return x_bar, p_bar + plan.drift * x_bar, _dot(x_bar, p), stages_bar
+    begin = (n - 1, x, p, x_bar, p_bar, tf.zeros_like(stages))
+    _, _, p, x_bar, p_bar, stages_bar = tf.while_loop(lambda i, *_: i >= 0, step, begin)
+    return x_bar, p_bar + drift * x_bar, _dot(x_bar, p), stages_bar
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ painting, so each is the other's gradient; both gradients are written by hand an
 kept for them but the positions.
 
 Positions are counted in mesh cells and wrap around. They are kept by component, (batch, d,
-particle), so that each component is contiguous. Everything is compiled by XLA, whose scatter is many
-times faster on a CPU than TensorFlow's own and adds in a fixed order.
+particle), so that each component is contiguous. Everything is compiled by XLA, whose scatter is
+many times faster on a CPU than TensorFlow's own and adds in a fixed order.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ import tensorflow as tf
 
 from ..errors import BoxError
 
-__all__ = ["paint", "read", "read_with_slope"]
+__all__ = ["gather", "gather_with_slope", "paint", "read", "scatter"]
 
 Tensor = Any
 Shape = tuple[int, ...]
 
 
-@tf.function(jit_compile=True)
 def paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     """Add the weights of particles to an empty mesh.
 
@@ -53,16 +52,18 @@ def paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
 
     @tf.custom_gradient
     def painted(positions: Tensor, weights: Tensor) -> tuple[Tensor, Any]:
+        # Stopped, or TensorFlow would look for the gradient of what is inside.
+        positions, weights = tf.stop_gradient(positions), tf.stop_gradient(weights)
+
         def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            values, slopes = read_with_slope(upstream, positions)
+            values, slopes = _read_backwards(upstream, positions, tf.ones_like(weights))
             return slopes * weights[:, None], values
 
-        return scatter(positions, [weights], shape)[0], gradient
+        return _paint(positions, weights, shape), gradient
 
     return painted(positions, weights)
 
 
-@tf.function(jit_compile=True)
 def read(mesh: Tensor, positions: Tensor) -> Tensor:
     """Interpolate a mesh at particles.
 
@@ -81,71 +82,109 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
 
     @tf.custom_gradient
     def values(mesh: Tensor, positions: Tensor) -> tuple[Tensor, Any]:
-        shape = tuple(mesh.shape[1:])
+        mesh, positions = tf.stop_gradient(mesh), tf.stop_gradient(positions)
 
         def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            _, slopes = read_with_slope(mesh, positions)
-            return scatter(positions, [upstream], shape)[0], slopes * upstream[:, None]
+            slopes = _read_backwards(mesh, positions, upstream)[1]
+            return _paint(positions, upstream, tuple(mesh.shape[1:])), slopes
 
-        flat = tf.reshape(mesh, [-1])
-        return sum(w * tf.gather(flat, i) for i, w, _ in _corners(positions, shape)), gradient
+        return _read(mesh, positions), gradient
 
     return values(mesh, positions)
 
 
 @tf.function(jit_compile=True)
-def read_with_slope(mesh: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Interpolate a mesh and its slope at particles.
-
-    Parameters
-    ----------
-    mesh : tensor
-        Shape (batch, *shape) with d sides.
-    positions : tensor
-        In mesh cells, shape (batch, d, particle).
-
-    Returns
-    -------
-    values : tensor
-        Shape (batch, particle).
-    slopes : tensor
-        Change of the value a cell along each side, shape (batch, d, particle).
-    """
-    flat = tf.reshape(mesh, [-1])
-    values, slopes = 0.0, [0.0] * positions.shape[1]
-    for index, weight, changes in _corners(positions, tuple(mesh.shape[1:])):
-        corner = tf.gather(flat, index)
-        values += weight * corner
-        slopes = [total + change * corner for total, change in zip(slopes, changes, strict=True)]
-    return values, tf.stack(slopes, axis=1)
+def _paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
+    return scatter(positions, weights[:, None], shape)[..., 0]
 
 
-def scatter(positions: Tensor, weights: list[Tensor], shape: Shape) -> list[Tensor]:
+@tf.function(jit_compile=True)
+def _read(mesh: Tensor, positions: Tensor) -> Tensor:
+    return gather(mesh[..., None], positions)[:, 0]
+
+
+@tf.function(jit_compile=True)
+def _read_backwards(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+    values, slopes = gather_with_slope(mesh[..., None], positions, upstream[:, None])
+    return values[:, 0], slopes
+
+
+def scatter(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     """Paint several weights of the same particles; to be called inside a compiled function.
 
     Parameters
     ----------
     positions : tensor
         In mesh cells, shape (batch, d, particle).
-    weights : list of tensor
-        n sets of weights, shape (batch, particle) each.
+    weights : tensor
+        Shape (batch, n, particle).
     shape : tuple of int
         Points of the mesh along each side.
 
     Returns
     -------
-    list of tensor
-        n meshes of shape (batch, *shape).
+    tensor
+        Shape (batch, *shape, n).
     """
-    batch = positions.shape[0]
-    meshes = [tf.zeros([batch * math.prod(shape)], positions.dtype) for _ in weights]
+    batch, n = weights.shape[:2]
+    rows = tf.linalg.matrix_transpose(weights)
+    mesh = tf.zeros([batch * math.prod(shape), n], weights.dtype)
     for index, share, _ in _corners(positions, shape):
-        rows = tf.reshape(index, [-1, 1])
-        meshes = [
-            tf.tensor_scatter_nd_add(mesh, rows, tf.reshape(share * weight, [-1]))
-            for mesh, weight in zip(meshes, weights, strict=True)
-        ]
-    return [tf.reshape(mesh, [batch, *shape]) for mesh in meshes]
+        mesh = tf.tensor_scatter_nd_add(
+            mesh, tf.reshape(index, [-1, 1]), tf.reshape(share[..., None] * rows, [-1, n])
+        )
+    return tf.reshape(mesh, [batch, *shape, n])
+
+
+def gather(mesh: Tensor, positions: Tensor) -> Tensor:
+    """Read several meshes at the same particles; to be called inside a compiled function.
+
+    Parameters
+    ----------
+    mesh : tensor
+        Shape (batch, *shape, n): the n values of a point are neighbours in memory.
+    positions : tensor
+        In mesh cells, shape (batch, d, particle).
+
+    Returns
+    -------
+    tensor
+        Shape (batch, n, particle).
+    """
+    rows = tf.reshape(mesh, [-1, mesh.shape[-1]])
+    corners = _corners(positions, tuple(mesh.shape[1:-1]))
+    values = sum(share[..., None] * tf.gather(rows, index) for index, share, _ in corners)
+    return tf.linalg.matrix_transpose(values)
+
+
+def gather_with_slope(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+    """Read meshes, and find how the sum of `upstream` times the values changes with position.
+
+    Parameters
+    ----------
+    mesh : tensor
+        Shape (batch, *shape, n).
+    positions : tensor
+        In mesh cells, shape (batch, d, particle).
+    upstream : tensor
+        Shape (batch, n, particle).
+
+    Returns
+    -------
+    values : tensor
+        Shape (batch, n, particle).
+    slopes : tensor
+        Change a cell along each side, shape (batch, d, particle).
+    """
+    rows = tf.reshape(mesh, [-1, mesh.shape[-1]])
+    factors = tf.linalg.matrix_transpose(upstream)
+    values, slopes = 0.0, [0.0] * positions.shape[1]
+    for index, share, changes in _corners(positions, tuple(mesh.shape[1:-1])):
+        corner = tf.gather(rows, index)
+        values += share[..., None] * corner
+        product = tf.reduce_sum(corner * factors, axis=-1)
+        slopes = [total + change * product for total, change in zip(slopes, changes, strict=True)]
+    return tf.linalg.matrix_transpose(values), tf.stack(slopes, axis=1)
 
 
 def _corners(positions: Tensor, shape: Shape) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:
