@@ -95,12 +95,12 @@ def acceleration(
     return tf.reshape(g, displacement.shape)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _accelerate(x: Tensor, kernel: Tensor, geometry: Any) -> Tensor:
     return solver_of(geometry, kernel).accelerate(x)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _pull_back(x: Tensor, upstream: Tensor, kernel: Tensor, geometry: Any) -> Tensor:
     return solver_of(geometry, kernel).pull_back(x, upstream)[1]
 

@@ -66,7 +66,8 @@ def evolve(
     Raises
     ------
     StepsError
-        If the scale factors do not ascend, or a step is too long to be undone.
+        If the scale factors do not ascend; when a gradient is asked for, if a step is too long to
+        be undone.
 
     Examples
     --------
@@ -80,7 +81,6 @@ def evolve(
     box.check_field(x.shape, components=3)
     mesh = box.refined(resolution)
     plan = schedule(growth, stages, scheme)
-    _check_reversible(plan)
     flat = [tf.reshape(field, [-1, 3, *box.shape]) for field in (x, p)]
     plan = Schedule(*(tf.cast(field, x.dtype) for field in plan))
     kernel = tf.constant(inverse_laplacian(mesh), x.dtype)
@@ -160,6 +160,7 @@ def _run(
         end = _forward(x, p, *steps)
 
         def gradient(x_bar: Tensor, p_bar: Tensor) -> tuple[Tensor, ...]:
+            _check_reversible(plan)
             return _backward(*end, x_bar, p_bar, *steps)
 
         return end, gradient
@@ -168,7 +169,7 @@ def _run(
     return evolved(x, p, plan.drift, tf.pad(plan.stages, padding))
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _forward(
     x: Tensor, p: Tensor, drift: Tensor, stages: Tensor, n: Tensor, kernel: Tensor, geometry: Any
 ) -> tuple[Tensor, Tensor]:
@@ -183,7 +184,7 @@ def _forward(
     return x, p
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _backward(
     x: Tensor,
     p: Tensor,

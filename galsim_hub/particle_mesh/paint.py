@@ -93,17 +93,17 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
     return values(mesh, positions)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     return scatter(positions, weights[:, None], shape)[..., 0]
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _read(mesh: Tensor, positions: Tensor) -> Tensor:
     return gather(mesh[..., None], positions)[:, 0]
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _read_backwards(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
     values, slopes = gather_with_slope(mesh[..., None], positions, upstream[:, None])
     return values[:, 0], slopes

@@ -20,7 +20,7 @@ from .cosmology import HUBBLE_DISTANCE, Cosmology, as_float64
 from .lpt import Particles
 from .paint import paint, read
 
-__all__ = ["Plane", "born_convergence", "density_plane"]
+__all__ = ["Plane", "born_convergence", "density_plane", "slab_middles"]
 
 Tensor = Any
 

@@ -16,8 +16,7 @@ import tensorflow as tf
 
 from ...errors import BoxError
 from ..box import Box
-from ..cosmology import Cosmology
-from ..cosmology import Planck15 as _planck15
+from ..cosmology import Cosmology, Planck15
 from ..gravity import acceleration
 from ..growth import Growth
 from ..lpt import Particles, start
@@ -39,7 +38,6 @@ __all__ = [
 ]
 
 Tensor = Any
-Planck15 = _planck15
 
 
 def linear_field(
