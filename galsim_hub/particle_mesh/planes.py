@@ -139,16 +139,14 @@ def born_convergence(
         raise BoxError("The convergence of no plane was asked for. Give at least one.", 0)
     behind = cosmology.comoving_distance(source)
     angle = np.deg2rad(field) * ((np.arange(n_pixels) + 0.5) / n_pixels - 0.5)
-    total: Tensor = 0.0
-    for plane in planes:
-        chi = as_float64(plane.distance)
-        remaining = tf.maximum(cosmology.curved(behind - chi), 0.0)
-        strength = 1.5 * cosmology.Omega_m / HUBBLE_DISTANCE**2 * plane.width
-        lens = cosmology.curved(chi) * remaining / cosmology.curved(behind)
-        weight = strength * lens / cosmology.scale_factor(chi)
-        seen = _look(plane, cosmology.curved(chi) * angle)
-        total += tf.cast(weight, seen.dtype) * seen
-    return total
+    chi = tf.stack([as_float64(plane.distance) for plane in planes])
+    width = np.array([plane.width for plane in planes])
+    across = cosmology.curved(chi)
+    remaining = tf.maximum(cosmology.curved(behind - chi), 0.0) / cosmology.curved(behind)
+    strength = 1.5 * cosmology.Omega_m / HUBBLE_DISTANCE**2
+    weights = strength * width * across * remaining / cosmology.scale_factor(chi)
+    seen = [_look(plane, across[i] * angle) for i, plane in enumerate(planes)]
+    return sum(tf.cast(weights[i], map_.dtype) * map_ for i, map_ in enumerate(seen))
 
 
 def _look(plane: Plane, offsets: Tensor) -> Tensor:
