@@ -63,7 +63,7 @@ class Box:
 
     @property
     def cell(self) -> tuple[float, float, float]:
-        """Sides of a cell [Mpc/h]."""
+        """Length of each side of a cell [Mpc/h]."""
         lx, ly, lz = (side / n for side, n in zip(self.size, self.shape, strict=True))
         return lx, ly, lz
 

@@ -26,9 +26,9 @@ Tensor = Any  # TensorFlow ships no types
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cosmology:
-    """The parameters of a universe.
+    """The parameters of a universe, in the order of the constructor.
 
-    Parameters
+    Attributes
     ----------
     Omega_c, Omega_b : float or tensor
         Density of cold dark matter and of baryons today, in critical densities.

@@ -29,12 +29,12 @@ PowerFunction = Callable[[Tensor], Tensor]
 class EisensteinHu:
     """The linear power spectrum of a cosmology, by the fit with baryon oscillations.
 
+    Source: Eisenstein and Hu 1998, ApJ 496, 605.
+
     Parameters
     ----------
     cosmology : Cosmology
         Gradients flow to its parameters; sigma8 is its own.
-
-    Source: Eisenstein and Hu 1998, ApJ 496, 605.
 
     Examples
     --------

@@ -68,7 +68,7 @@ def linear_field(
     Returns
     -------
     tensor
-        Shape (batch_size, *nc).
+        Shape (batch_size, nx, ny, nz).
     """
     first = int(np.random.default_rng().integers(2**32)) if seed is None else seed
     seeds = [first + i for i in range(batch_size)]
