@@ -52,7 +52,7 @@ class Cosmology:
     --------
     >>> cosmology = Planck15(Omega_c=0.25)
     >>> round(float(cosmology.expansion(0.5)), 4)
-    1.7563
+    1.7579
     """
 
     Omega_c: Tensor

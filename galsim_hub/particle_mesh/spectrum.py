@@ -58,7 +58,7 @@ def power_spectrum(
     --------
     >>> spectrum = power_spectrum(tf.random.stateless_normal([8, 8, 8], [0, 1]), Box(8, 10.0))
     >>> spectrum.n_modes.astype(int).tolist()
-    [18, 62, 98]
+    [26, 66, 158]
     """
     field = tf.convert_to_tensor(field)
     box.check_field(field.shape)
