@@ -62,12 +62,10 @@ def time_jaxpm(n: int, n_steps: int) -> None:
     """Print the rows of JaxPM's kernels in the same FastPM steps; its gradient is checkpointed."""
     import jax
     import jax.numpy as jnp
-    from jaxpm.kernels import fftk
     from jaxpm.painting import cic_paint
     from jaxpm.pm import pm_forces
 
     shape = (n, n, n)
-    del fftk
     a = np.linspace(0.1, 1.0, n_steps + 1)  # of matter alone: the cost is the same
     grid = jnp.stack(jnp.meshgrid(*[jnp.arange(n, dtype=jnp.float32)] * 3, indexing="ij"), -1)
     field = jax.random.normal(jax.random.PRNGKey(0), shape)
