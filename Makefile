@@ -8,10 +8,10 @@ STAMP  := $(VENV)/.installed
 EXTRAS := dev,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint check data train export validate index bench docs demo test constraints clean
+.PHONY: help setup format lint check data train export validate index bench bench-pm docs demo test constraints clean
 
 help: ## List these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Draw 100 galaxies: output/demo.fits and output/demo.png
 	$(BIN)/galsim examples/demo.yaml
@@ -60,6 +60,9 @@ index: $(STAMP) ## Write hub_modules/index.json from the cards
 
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 	$(BIN)/python tests/benchmarks/bench_sampling.py
+
+bench-pm: $(STAMP) ## Time the particle-mesh simulator, and JaxPM with PEER=an interpreter that has it
+	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64 10 $(PEER)
 
 docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warnings as errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html

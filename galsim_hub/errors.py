@@ -17,6 +17,10 @@
 `BandError`              a band is not one of the module's, or has to be chosen
 `ImageError`             an image, PSF or noise variance cannot be encoded
 `LatentError`            an array of latent codes has the wrong shape or values
+`CosmologyError`         a cosmological parameter or scale factor makes no sense
+`BoxError`               a box, grid or field does not fit the simulation
+`StepsError`             scale factors do not make a sequence of time steps
+`PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
 `RegistryWarning`        a name means something other than it may seem to
 `UnverifiedWarning`      a module was downloaded without a promised sha256
@@ -35,21 +39,25 @@ import galsim
 
 __all__ = [
     "BandError",
+    "BoxError",
     "CacheError",
     "CardError",
     "ConditionError",
     "ContributionError",
     "CorruptedModuleError",
+    "CosmologyError",
     "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
     "GalSimHubError",
     "ImageError",
     "LatentError",
+    "PowerSpectrumError",
     "RandomDeviateError",
     "RegistryError",
     "RegistryWarning",
     "SeedError",
+    "StepsError",
     "UnknownModuleError",
     "UnsafeModuleError",
     "UnsupportedModuleError",
@@ -338,6 +346,66 @@ class LatentError(GalSimHubError, ValueError):
     def __init__(self, message: str, shape: tuple[int, ...]) -> None:
         self.shape = shape
         super().__init__(message, shape)
+
+
+class CosmologyError(GalSimHubError, ValueError):
+    """Report a cosmological parameter or scale factor that makes no sense.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name.
+    value : object
+        What was given.
+    """
+
+    def __init__(self, message: str, parameter: str, value: object) -> None:
+        self.parameter = parameter
+        self.value = value
+        super().__init__(message, parameter, value)
+
+
+class BoxError(GalSimHubError, ValueError):
+    """Report a box, grid or field that does not fit the simulation.
+
+    Attributes
+    ----------
+    value : object
+        The offending shape, size or resolution.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)
+
+
+class StepsError(GalSimHubError, ValueError):
+    """Report scale factors that do not make a sequence of time steps.
+
+    Attributes
+    ----------
+    value : object
+        The offending scale factors, number of steps or name of a scheme.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)
+
+
+class PowerSpectrumError(GalSimHubError, ValueError):
+    """Report a power spectrum that is invalid or does not cover the grid.
+
+    Attributes
+    ----------
+    first, last : float
+        The range of wavenumbers that it has [h/Mpc].
+    """
+
+    def __init__(self, message: str, first: float, last: float) -> None:
+        self.first = first
+        self.last = last
+        super().__init__(message, first, last)
 
 
 class ExtrapolationWarning(galsim.GalSimWarning):

@@ -27,6 +27,10 @@ EXAMPLES = [
     errors.RegistryError("bad index", "/index.json", "modules.0.name"),
     errors.DownloadError("no mirror", ["https://example.org/"]),
     errors.CacheError("disk full", "/cache"),
+    errors.CosmologyError("negative", "h", -1.0),
+    errors.BoxError("odd", (3, 4, 4)),
+    errors.StepsError("not ascending", (1.0, 0.5)),
+    errors.PowerSpectrumError("too short", 0.1, 1.0),
 ]
 WARNINGS = [errors.ExtrapolationWarning, errors.RegistryWarning, errors.UnverifiedWarning]
 STANDARD_CLASSES = [
@@ -40,6 +44,10 @@ STANDARD_CLASSES = [
     (errors.ImageError, ValueError),
     (errors.LatentError, ValueError),
     (errors.RegistryError, ValueError),
+    (errors.CosmologyError, ValueError),
+    (errors.BoxError, ValueError),
+    (errors.StepsError, ValueError),
+    (errors.PowerSpectrumError, ValueError),
 ]
 
 
