@@ -8,10 +8,10 @@ STAMP  := $(VENV)/.installed
 EXTRAS := dev,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint check data train export validate bench docs demo test constraints clean
+.PHONY: help setup format lint check data train export validate index bench bench-pm docs demo test constraints clean
 
 help: ## List these verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Draw 100 galaxies: output/demo.fits and output/demo.png
 	$(BIN)/galsim examples/demo.yaml
@@ -33,12 +33,13 @@ format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
 
-lint: $(STAMP) ## Check style, format, layers, types and docstrings
+lint: $(STAMP) ## Check style, format, layers, types, docstrings and the index
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	find galsim_hub -name '*.py' -exec $(BIN)/numpydoc lint {} +
+	$(BIN)/python -m galsim_hub.publish hub_modules --check
 
 check: lint docs test ## Run everything CI runs
 
@@ -51,14 +52,21 @@ train: $(STAMP) ## Train the model of CONFIG, or go on where it was stopped
 export: $(STAMP) ## Write the trained model of CONFIG as a hub module
 	$(BIN)/python -m training export $(CONFIG)
 
-validate: $(STAMP) ## Measure the module of CONFIG and print the table for its card
-	$(BIN)/python -m training validate $(CONFIG)
+validate: $(STAMP) ## Measure MODULE (default: that of CONFIG) and print the table for its card
+	$(BIN)/python -m training validate $(MODULE) $(CONFIG)
+
+index: $(STAMP) ## Write hub_modules/index.json from the cards
+	$(BIN)/python -m galsim_hub.publish hub_modules
 
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 	$(BIN)/python tests/benchmarks/bench_sampling.py
 
-docs: $(STAMP) ## Build docs/_build/html, warnings as errors
+bench-pm: $(STAMP) ## Time the particle-mesh simulator, and JaxPM with PEER=an interpreter that has it
+	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64 10 $(PEER)
+
+docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warnings as errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
+	$(BIN)/python docs/hub/build.py docs/_build/html/hub
 
 # A fresh environment, so that nothing that was installed by hand is pinned.
 constraints: ## Resolve every pin in constraints.txt anew

@@ -12,11 +12,14 @@
       zphot: 0.7
 
 ``generative_model`` may be a list of models; ``num`` then picks one. A galaxy's seed is one
-64-bit draw of its object's rng, unless ``seed`` or ``obj_id`` is given.
+64-bit draw of its object's rng, unless ``seed`` or ``obj_id`` is given. If that and all
+conditions are constant or come from a Catalog or a Sequence, galaxies are made a few ahead.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import galsim
@@ -30,9 +33,11 @@ from galsim.config import (
     RegisterObjectType,
 )
 
-from .errors import ConditionError, suggest
+from .errors import ConditionError, GalSimHubError, suggest
+from .lookahead import MAX_AHEAD, is_foreseeable, strip_state, take_stamp
 from .model import GenerativeGalaxyModel
 from .profile import GenerativeGalaxy
+from .recipe import Recipe
 from .spec import InputSpec
 
 __all__ = ["build_galaxy", "register"]
@@ -83,6 +88,9 @@ def build_galaxy(
     galaxy = GenerativeGalaxy(
         model, gsparams=galsim.GSParams(**gsparams) if gsparams else None, **params
     )
+    if _is_regular(config, base, model):
+        ahead = _foresee(config, base, ignore, model)
+        galaxy.set_stamp(take_stamp(model, galaxy.recipe, lambda: ahead))
     logger.debug("obj %d: %s = %s", base.get("obj_num", 0), _OBJECT_TYPE, galaxy)
     return galaxy, is_safe
 
@@ -103,6 +111,33 @@ def _parse_params(
     params, is_safe = GetAllParams(config, base, opt=options, ignore=[*ignore, "num", *parsed])
     params.update({name: value for name, (value, _) in parsed.items()})
     return params, is_safe and all(safe for _, safe in parsed.values())
+
+
+def _is_regular(config: dict[str, Any], base: dict[str, Any], model: GenerativeGalaxyModel) -> bool:
+    """Tell whether the galaxies of the objects to come are known."""
+    which = [name for name in ("seed", "obj_id") if name in config]
+    return (
+        len(which) == 1
+        and base.get("index_key") == "obj_num"
+        and isinstance(config.get("num", 0), int)
+        and all(is_foreseeable(config[name]) for name in (*model.quantities, *which))
+    )
+
+
+def _foresee(
+    config: dict[str, Any], base: dict[str, Any], ignore: list[str], model: GenerativeGalaxyModel
+) -> Iterator[Recipe]:
+    """Yield the recipes of the next objects, as far as they can be read."""
+    names = {*model.quantities, "seed", "obj_id"} & set(config)
+    for obj_num in range(base["obj_num"] + 1, base["obj_num"] + 1 + MAX_AHEAD):
+        coming = {name: strip_state(config[name]) for name in names}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # given when the object's turn comes
+                params, _ = _parse_params(coming, {**base, "obj_num": obj_num}, ignore, model)
+                yield GenerativeGalaxy(model, **params).recipe
+        except (GalSimHubError, *_UNPARSABLE, IndexError, KeyError):
+            return  # the end of a catalogue, or a bad row, which its own object reports
 
 
 def _parse_condition(

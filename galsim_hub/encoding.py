@@ -1,7 +1,7 @@
-"""Between GalSim's images and the arrays of a module's encoder.
+"""Between GalSim's images and the arrays of a module's encoder and decoder.
 
 `image_stamps`, `psf_stamps` and `variances` prepare what ``encode`` takes; `Posterior` is
-what it gives.
+what it gives; `read_latents` checks what ``decode`` takes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ImageError
+from .errors import ImageError, LatentError
 from .latents import check_rng, draw_seed, standard_normals
 from .spec import ModuleSpec
 
-__all__ = ["Posterior", "image_stamps", "psf_stamps", "variances"]
+__all__ = ["Posterior", "image_stamps", "psf_stamps", "read_latents", "variances"]
 
 # Catalogues round the pixel scale: 1e-3 of it moves a stamp's edge by 0.06 pixel.
 _SCALE_TOLERANCE = 1e-3
@@ -142,6 +142,35 @@ def variances(noise_variance: ArrayLike, n: int) -> NDArray[np.float32]:
             float(values.min()),
         )
     return np.broadcast_to(values, (n,))
+
+
+def read_latents(latents: ArrayLike, spec: ModuleSpec) -> NDArray[np.float32]:
+    """Check latent codes.
+
+    Parameters
+    ----------
+    latents : array_like of float, shape (latent_size,) or (n, latent_size)
+    spec : ModuleSpec
+        The module's card.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, latent_size)
+
+    Raises
+    ------
+    LatentError
+        If the shape is wrong or a value is not finite.
+    """
+    given = np.asarray(latents, dtype=np.float32)
+    size = spec.latent_size
+    if given.ndim not in (1, 2) or given.shape[-1] != size or not np.isfinite(given).all():
+        raise LatentError(
+            f"latents must be finite, of shape ({size},) or (n, {size}), got shape "
+            f"{given.shape}. Use codes of the same module, as from encode.",
+            given.shape,
+        )
+    return np.atleast_2d(given)
 
 
 def _stamp(image: Any, spec: ModuleSpec) -> NDArray[np.float32]:

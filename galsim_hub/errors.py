@@ -4,14 +4,26 @@
 `UnknownModuleError`     a name, version or folder leads to no module
 `CardError`              a module's card is missing, invalid or of a newer specification
 `CorruptedModuleError`   a module's files are not those that its card describes
+`UnsafeModuleError`      an archive, address or graph does what a module must not do
 `UnsupportedModuleError` a sound module cannot do what was asked of it
+`RegistryError`          an index of modules or the user's configuration cannot be used
+`DownloadError`          no mirror gives the bytes that were published, or it is offline
+`CacheError`             the cache cannot be written to
 `EngineError`            the inference engine cannot start, or returned nonsense
 `ConditionError`         a condition is missing, not a number, negative, of wrong length
 `SeedError`              a seed or object id cannot determine a galaxy
 `RandomDeviateError`     an rng is not a `galsim.BaseDeviate`
+`ContributionError`      a module to contribute cannot be scaffolded or completed
+`BandError`              a band is not one of the module's, or has to be chosen
 `ImageError`             an image, PSF or noise variance cannot be encoded
 `LatentError`            an array of latent codes has the wrong shape or values
+`CosmologyError`         a cosmological parameter or scale factor makes no sense
+`BoxError`               a box, grid or field does not fit the simulation
+`StepsError`             scale factors do not make a sequence of time steps
+`PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
+`RegistryWarning`        a name means something other than it may seem to
+`UnverifiedWarning`      a module was downloaded without a promised sha256
 ======================== ==============================================================
 
 Each carries the offending values as attributes, survives a pickle (GalSim sends
@@ -26,18 +38,30 @@ from collections.abc import Iterable
 import galsim
 
 __all__ = [
+    "BandError",
+    "BoxError",
+    "CacheError",
     "CardError",
     "ConditionError",
+    "ContributionError",
     "CorruptedModuleError",
+    "CosmologyError",
+    "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
     "GalSimHubError",
     "ImageError",
     "LatentError",
+    "PowerSpectrumError",
     "RandomDeviateError",
+    "RegistryError",
+    "RegistryWarning",
     "SeedError",
+    "StepsError",
     "UnknownModuleError",
+    "UnsafeModuleError",
     "UnsupportedModuleError",
+    "UnverifiedWarning",
 ]
 
 
@@ -122,6 +146,68 @@ class CorruptedModuleError(GalSimHubError):
         super().__init__(message, path, expected, got)
 
 
+class UnsafeModuleError(GalSimHubError):
+    """Report a module that would do more than compute pixels, or a transfer nobody vouches for.
+
+    Attributes
+    ----------
+    path : str
+        The archive, folder or address at fault.
+    found : tuple of str
+        The members, ops or addresses that were refused.
+    """
+
+    def __init__(self, message: str, path: str, found: Iterable[str] = ()) -> None:
+        self.path = path
+        self.found = tuple(found)
+        super().__init__(message, path, self.found)
+
+
+class RegistryError(GalSimHubError, ValueError):
+    """Report an index of modules, or a user's list of them, that cannot be used.
+
+    Attributes
+    ----------
+    place : str
+        The path or address of the file at fault.
+    field : str or None
+        The entry at fault, dotted, where one entry is.
+    """
+
+    def __init__(self, message: str, place: str, field: str | None = None) -> None:
+        self.place = place
+        self.field = field
+        super().__init__(message, place, field)
+
+
+class DownloadError(GalSimHubError):
+    """Report that no mirror gives the bytes that were published.
+
+    Attributes
+    ----------
+    urls : tuple of str
+        The addresses that were tried.
+    """
+
+    def __init__(self, message: str, urls: Iterable[str]) -> None:
+        self.urls = tuple(urls)
+        super().__init__(message, self.urls)
+
+
+class CacheError(GalSimHubError):
+    """Report a cache that cannot be written to.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder at fault.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        self.path = path
+        super().__init__(message, path)
+
+
 class UnsupportedModuleError(GalSimHubError, NotImplementedError):
     """Report something that a sound module cannot do.
 
@@ -203,6 +289,23 @@ class RandomDeviateError(GalSimHubError, TypeError):
         super().__init__(message, got)
 
 
+class BandError(GalSimHubError, ValueError):
+    """Report a band that is not one of the module's, or that has to be chosen.
+
+    Attributes
+    ----------
+    band : str or None
+        The band that was asked for.
+    bands : tuple of str
+        Those that the module has.
+    """
+
+    def __init__(self, message: str, band: str | None, bands: Iterable[str] = ()) -> None:
+        self.band = band
+        self.bands = tuple(bands)
+        super().__init__(message, band, self.bands)
+
+
 class ImageError(GalSimHubError, ValueError):
     """Report an image, PSF or noise variance that cannot be encoded.
 
@@ -215,6 +318,20 @@ class ImageError(GalSimHubError, ValueError):
     def __init__(self, message: str, value: object) -> None:
         self.value = value
         super().__init__(message, value)
+
+
+class ContributionError(GalSimHubError):
+    """Report a module to contribute that cannot be scaffolded or completed.
+
+    Attributes
+    ----------
+    path : str
+        The file or folder at fault.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        self.path = path
+        super().__init__(message, path)
 
 
 class LatentError(GalSimHubError, ValueError):
@@ -231,8 +348,76 @@ class LatentError(GalSimHubError, ValueError):
         super().__init__(message, shape)
 
 
+class CosmologyError(GalSimHubError, ValueError):
+    """Report a cosmological parameter or scale factor that makes no sense.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name.
+    value : object
+        What was given.
+    """
+
+    def __init__(self, message: str, parameter: str, value: object) -> None:
+        self.parameter = parameter
+        self.value = value
+        super().__init__(message, parameter, value)
+
+
+class BoxError(GalSimHubError, ValueError):
+    """Report a box, grid or field that does not fit the simulation.
+
+    Attributes
+    ----------
+    value : object
+        The offending shape, size or resolution.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)
+
+
+class StepsError(GalSimHubError, ValueError):
+    """Report scale factors that do not make a sequence of time steps.
+
+    Attributes
+    ----------
+    value : object
+        The offending scale factors, number of steps or name of a scheme.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)
+
+
+class PowerSpectrumError(GalSimHubError, ValueError):
+    """Report a power spectrum that is invalid or does not cover the grid.
+
+    Attributes
+    ----------
+    first, last : float
+        The range of wavenumbers that it has [h/Mpc].
+    """
+
+    def __init__(self, message: str, first: float, last: float) -> None:
+        self.first = first
+        self.last = last
+        super().__init__(message, first, last)
+
+
 class ExtrapolationWarning(galsim.GalSimWarning):
     """Warn that conditions lie outside the range a module was trained on."""
+
+
+class RegistryWarning(galsim.GalSimWarning):
+    """Warn that a name means something other than it may seem to."""
+
+
+class UnverifiedWarning(galsim.GalSimWarning):
+    """Warn that nobody has said which bytes a downloaded module should have."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -10,19 +10,22 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .backend import check_engine
+from .condition_sampling import ConditionSampling
 from .conditions import check_policy, limit_to_range, read_conditions
-from .encoding import Posterior, image_stamps, psf_stamps, variances
+from .encoding import Posterior, image_stamps, psf_stamps, read_latents, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
-from .network import GalaxyNetwork
+from .legacy import describe
+from .network import GalaxyNetwork, choose_band
 from .profile import GenerativeGalaxy, Interpolation
 from .recipe import Recipe, choose_seeds
 from .registry import locate
-from .spec import ModuleSpec, read_spec
+from .spec import ModuleSpec
 
 __all__ = ["GenerativeGalaxyModel"]
 
 
-class GenerativeGalaxyModel:
+class GenerativeGalaxyModel(ConditionSampling):
     """Generate galaxies with a module of kind ``galaxy``.
 
     Building one reads the module's card only. The network is checked and loaded in the
@@ -31,31 +34,57 @@ class GenerativeGalaxyModel:
     Parameters
     ----------
     file_name : str or path
-        ``hub:NAME``, ``hub:NAME@VERSION``, or the path of a module's folder.
+        ``hub:NAME``, ``hub:NAME@VERSION``, the path of a module's folder or tar.gz archive, or
+        ``https://HOST/PATH.tar.gz#sha256=HEX``. What is not on this machine is downloaded.
     on_extrapolate : {'warn', 'error', 'clip', 'ignore'}
         What to do about conditions outside the range the module was trained on. 'clip'
         records the clipped values as the galaxy's conditions.
+    engine : {'auto', 'light', 'tensorflow'}
+        What runs the network: 'auto' takes the light engine for all that the module has light
+        files for. Engines agree to about 1e-6 of a galaxy's peak.
+    band : str, optional
+        The band to draw, for a module of several. A seed or id is the same galaxy in each.
+    allow_unverified : bool
+        Take what an https address without a sha256 gives, with a warning.
 
     Raises
     ------
-    UnknownModuleError
-        If there is no such module.
-    CardError
-        If its card is missing or cannot be used.
+    UnknownModuleError, CardError
+        If there is no such module, or its card cannot be used.
+    BandError
+        If the module has no such band, or several and none is given.
+    DownloadError, CacheError, RegistryError, UnsafeModuleError
+        If it cannot be had, or not safely.
     UnsupportedModuleError
         If it is no galaxy module.
     """
 
     _req_params: ClassVar[dict[str, Any]] = {"file_name": str}
-    _opt_params: ClassVar[dict[str, Any]] = {"on_extrapolate": str}
+    _opt_params: ClassVar[dict[str, Any]] = {
+        "on_extrapolate": str,
+        "engine": str,
+        "band": str,
+        "allow_unverified": bool,
+    }
     _single_params: ClassVar[list[dict[str, Any]]] = []
     _takes_rng = False
 
-    def __init__(self, file_name: str | os.PathLike[str], on_extrapolate: str = "warn") -> None:
-        location = locate(file_name)
-        self._file_name = location.address
-        self._spec = read_spec(location.folder)
-        self._network = GalaxyNetwork(location.folder, self._spec)
+    def __init__(
+        self,
+        file_name: str | os.PathLike[str],
+        on_extrapolate: str = "warn",
+        engine: str = "auto",
+        *,
+        band: str | None = None,
+        allow_unverified: bool = False,
+    ) -> None:
+        location = locate(file_name, allow_unverified=allow_unverified)
+        self._file_name, spec = location.address, describe(location.folder)
+        self._spec = spec.without(location.given)
+        self._band = choose_band(spec, band)
+        self._network = GalaxyNetwork(
+            location.folder, spec, check_engine(engine), self._band, location.given
+        )
         self._on_extrapolate = check_policy(on_extrapolate)
         if self._spec.kind != "galaxy":
             raise UnsupportedModuleError(
@@ -94,6 +123,11 @@ class GenerativeGalaxyModel:
     def quantities(self) -> tuple[str, ...]:
         """The names of the conditions, in order."""
         return self._spec.quantities
+
+    @property
+    def band(self) -> str | None:
+        """The band that is drawn; None if the module knows of none."""
+        return self._band
 
     @property
     def stamp_size(self) -> int:
@@ -283,102 +317,57 @@ class GenerativeGalaxyModel:
         return self._network.log_prob(codes, conditions)
 
     def read_conditions(self, catalog: Any) -> NDArray[np.float64]:
-        """Check a catalogue's conditions, and treat those outside the trained range.
-
-        Parameters
-        ----------
-        catalog : astropy Table, structured array or mapping
-
-        Returns
-        -------
-        ndarray of float64, shape (n, len(quantities))
-        """
+        """Check a catalogue's conditions, shape (n, len(quantities)), as `on_extrapolate` says."""
         conditions = read_conditions(catalog, self._spec)
         return limit_to_range(conditions, self._spec, self._on_extrapolate)
 
     def read_latents(self, latents: ArrayLike) -> NDArray[np.float32]:
-        """Check latent codes.
-
-        Parameters
-        ----------
-        latents : array_like of float, shape (latent_size,) or (n, latent_size)
-
-        Returns
-        -------
-        ndarray of float32, shape (n, latent_size)
-
-        Raises
-        ------
-        LatentError
-            If the shape is wrong or a value is not finite.
-        UnsupportedModuleError
-            If the module has no decoder.
-        """
+        """Check latent codes; a single one becomes one row of shape (n, latent_size)."""
         self._network.require("decode")
-        given = np.asarray(latents, dtype=np.float32)
-        size = self._spec.latent_size
-        if given.ndim not in (1, 2) or given.shape[-1] != size or not np.isfinite(given).all():
-            raise LatentError(
-                f"latents must be finite, of shape ({size},) or (n, {size}), got shape "
-                f"{given.shape}. Use codes of the same module, as from encode.",
-                given.shape,
-            )
-        return np.atleast_2d(given)
+        return read_latents(latents, self._spec)
 
     def generate(
         self, conditions: NDArray[np.float64], seeds: Sequence[int]
     ) -> NDArray[np.float32]:
-        """Make the stamps of checked conditions and seeds.
-
-        Parameters
-        ----------
-        conditions : ndarray of float64, shape (n, len(quantities))
-            As `read_conditions` gives them.
-        seeds : sequence of int, length n
-
-        Returns
-        -------
-        ndarray of float32, shape (n, stamp_size, stamp_size)
-        """
+        """Make the stamps, shape (n, y, x), of what `read_conditions` gave and of seeds."""
         return self._network.generate(conditions, seeds)
 
     def generate_from_latents(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Make the stamps of checked latent codes.
-
-        Parameters
-        ----------
-        latents : ndarray of float32, shape (n, latent_size)
-            As `read_latents` gives them.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, stamp_size, stamp_size)
-        """
+        """Make the stamps, shape (n, y, x), of what `read_latents` gave."""
         return self._network.decode(latents)
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        engine = self._network.engine
+        return self.sha256, self.quantities, self._on_extrapolate, engine, self._band
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
-            isinstance(other, GenerativeGalaxyModel)
-            and self.sha256 == other.sha256
-            and self._on_extrapolate == other._on_extrapolate
+            isinstance(other, GenerativeGalaxyModel) and self._identity == other._identity
         )
 
     def __hash__(self) -> int:
-        return hash(("galsim.hub.GenerativeGalaxyModel", self.sha256, self._on_extrapolate))
+        return hash(("galsim.hub.GenerativeGalaxyModel", self._identity))
 
     def __repr__(self) -> str:
         policy = "" if self._on_extrapolate == "warn" else f", {self._on_extrapolate!r}"
-        return f"galsim.hub.GenerativeGalaxyModel({self._file_name!r}{policy})"
+        engine = "" if self._network.engine == "auto" else f", engine={self._network.engine!r}"
+        band = "" if self._band is None else f", band={self._band!r}"
+        return f"galsim.hub.GenerativeGalaxyModel({self._file_name!r}{policy}{engine}{band})"
 
     def __str__(self) -> str:
-        return f"galsim.hub.GenerativeGalaxyModel({self._spec.label})"
+        band = "" if self._band is None else f", {self._band}"
+        return f"galsim.hub.GenerativeGalaxyModel({self._spec.label}{band})"
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str, str]]:
-        return _restore, (self._file_name, self._on_extrapolate, self.sha256)
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        options = (self._on_extrapolate, self._network.engine, self._band)
+        return _restore, (self._file_name, self.sha256, *options)
 
 
-def _restore(file_name: str, on_extrapolate: str, sha256: str) -> GenerativeGalaxyModel:
-    model = GenerativeGalaxyModel(file_name, on_extrapolate)
+def _restore(
+    file_name: str, sha256: str, on_extrapolate: str, engine: str, band: str | None
+) -> GenerativeGalaxyModel:
+    model = GenerativeGalaxyModel(file_name, on_extrapolate, engine, band=band)
     if model.sha256 != sha256:
         raise CorruptedModuleError(
             f"Module {file_name} is not the one that was pickled: its identity is {model.sha256}, "

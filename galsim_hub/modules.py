@@ -7,25 +7,27 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from .errors import UnsupportedModuleError
+from .legacy import describe
 from .model import GenerativeGalaxyModel
 from .registry import locate
-from .spec import read_spec
 
 __all__ = ["load"]
 
 # One line a kind: score priors and particle meshes join here.
-_CLASSES: Mapping[str, Callable[[str], GenerativeGalaxyModel]] = MappingProxyType(
+_CLASSES: Mapping[str, Callable[..., GenerativeGalaxyModel]] = MappingProxyType(
     {"galaxy": GenerativeGalaxyModel}
 )
 
 
-def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
+def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> GenerativeGalaxyModel:
     """Load any module by its name.
 
     Parameters
     ----------
     file_name : str or path
-        ``hub:NAME``, ``hub:NAME@VERSION`` or the path of a module's folder.
+        As `GenerativeGalaxyModel` takes it.
+    band : str, optional
+        The band to draw, for a module of several.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
         If this galsim_hub has no class for modules of its kind.
     """
     location = locate(file_name)
-    kind = read_spec(location.folder).kind
+    kind = describe(location.folder).kind
     if kind not in _CLASSES:
         raise UnsupportedModuleError(
             f"Module {location.address} is of kind {kind!r}; this galsim_hub can load "
@@ -50,4 +52,4 @@ def load(file_name: str | os.PathLike[str]) -> GenerativeGalaxyModel:
             location.address,
             kind,
         )
-    return _CLASSES[kind](location.address)
+    return _CLASSES[kind](location.address, band=band)

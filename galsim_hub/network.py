@@ -5,22 +5,56 @@ This is where a module's card meets its engine; nothing here knows of GalSim.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .backend import load_engine
-from .errors import EngineError, UnsupportedModuleError
+from .backend import load_engine, pick_engine
+from .errors import BandError, EngineError, UnsupportedModuleError, suggest
 from .latents import standard_normals
 from .spec import ModuleSpec
 
-__all__ = ["GalaxyNetwork"]
+__all__ = ["GalaxyNetwork", "choose_band"]
 
 Array = NDArray[np.float32]
+
+
+def choose_band(spec: ModuleSpec, band: str | None) -> str | None:
+    """Settle which of a module's bands is drawn.
+
+    Parameters
+    ----------
+    spec : ModuleSpec
+        The module's card.
+    band : str or None
+        What was asked for; a single band need not be.
+
+    Returns
+    -------
+    str or None
+        None for a module that knows of no bands.
+
+    Raises
+    ------
+    BandError
+        If there is no such band, or there are several and none was asked for.
+    """
+    if band is None and len(spec.bands) <= 1:
+        return next(iter(spec.bands), None)
+    if band in spec.bands:
+        return band
+    if not spec.bands:
+        message = f"Module {spec.label} knows of no bands, got band={band!r}. Leave band out."
+    else:
+        message = (
+            f"Module {spec.label} has the bands {', '.join(spec.bands)}, got band={band!r}."
+            f"{suggest(band or '', spec.bands)} Choose one, such as band={spec.bands[0]!r}."
+        )
+    raise BandError(message, band, spec.bands)
 
 
 @dataclass(frozen=True)
@@ -33,10 +67,19 @@ class GalaxyNetwork:
         The module's folder.
     spec : ModuleSpec
         Its card.
+    engine : {'auto', 'light', 'tensorflow'}
+        What runs it.
+    band : str or None
+        Which of the card's bands to give, None if it has none.
+    given : mapping of str to float
+        Conditions that are the same for every galaxy, and so not asked for.
     """
 
     folder: Path
     spec: ModuleSpec
+    engine: str = "auto"
+    band: str | None = None
+    given: Mapping[str, float] = field(default_factory=dict)
 
     def generate(self, conditions: NDArray[np.float64], seeds: Sequence[int]) -> Array:
         """Make the stamps of conditions and seeds.
@@ -54,7 +97,7 @@ class GalaxyNetwork:
         Raises
         ------
         EngineError
-            If a pixel is not finite.
+            If a pixel is not finite, or the images are not of the card's shape.
         """
         inputs = self._columns(conditions)
         if self.spec.random_name is not None:
@@ -127,13 +170,22 @@ class GalaxyNetwork:
             )
 
     def _columns(self, conditions: NDArray[np.float64]) -> dict[str, Array]:
-        return dict(zip(self.spec.quantities, conditions.T.astype(np.float32), strict=True))
+        asked = self.spec.without(self.given).quantities
+        columns = dict(zip(asked, conditions.T.astype(np.float32), strict=True))
+        for name, value in self.given.items():
+            columns[name] = np.full(len(conditions), value, np.float32)
+        return columns
 
     def _images(self, signature: str, inputs: dict[str, Array]) -> Array:
-        if not len(next(iter(inputs.values()))):
-            size = self.spec.stamp_size or 0
+        n_rows, size = len(next(iter(inputs.values()))), self.spec.stamp_size or 0
+        if not n_rows:
             return np.empty((0, size, size), dtype=np.float32)
         images = self._run(signature, inputs)["image"]
+        expected = (n_rows, size, size) + ((len(self.spec.bands),) if self.spec.bands else ())
+        if images.shape != expected:
+            raise self._wrong_shape(images.shape, expected)
+        if self.band is not None:
+            images = np.ascontiguousarray(images[..., self.spec.bands.index(self.band)])
         is_finite = np.isfinite(images).all(axis=(1, 2))
         if not is_finite.all():
             raise self._not_finite(inputs, int(np.flatnonzero(~is_finite)[0]))
@@ -141,12 +193,22 @@ class GalaxyNetwork:
 
     def _run(self, signature: str, inputs: dict[str, Array]) -> dict[str, NDArray[Any]]:
         self.require(signature)
-        return load_engine(self.folder, self.spec).run(signature, inputs)
+        return load_engine(self.folder, self.spec, self._engine(signature)).run(signature, inputs)
+
+    def _engine(self, signature: str) -> str:
+        return pick_engine(self.spec, signature) if self.engine == "auto" else self.engine
+
+    def _wrong_shape(self, got: tuple[int, ...], expected: tuple[int, ...]) -> EngineError:
+        return EngineError(
+            f"Module {self.spec.label} made images of shape {got}, its card promises {expected}. "
+            "Correct stamp_size and bands in the card, or export the module again.",
+            "tensorflow",
+        )
 
     def _not_finite(self, inputs: dict[str, Array], row: int) -> EngineError:
         given = {name: values[row].tolist() for name, values in inputs.items()}
         return EngineError(
             f"Module {self.spec.label} made pixels that are not finite from {given} (row {row}). "
             "Keep to the ranges in its card.",
-            "tensorflow",
+            self.engine,
         )

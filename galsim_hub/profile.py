@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import SeedError
 from .recipe import Recipe, StampSource, choose_seeds
+from .trimming import interpolate_stamp
 
 __all__ = ["GenerativeGalaxy", "Interpolation"]
 
@@ -50,7 +51,7 @@ class GenerativeGalaxy(galsim.GSObject):
 
     The galaxy is determined by the model, its conditions and its seed, bit for bit. It has
     no PSF, no noise and no pixel response; its pixels are generated when they are first
-    needed, interpolated by `galsim.InterpolatedImage`, and never pickled.
+    needed, trimmed, interpolated by `galsim.InterpolatedImage`, and never pickled.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ class GenerativeGalaxy(galsim.GSObject):
     x_interpolant, k_interpolant : galsim.Interpolant or str, optional
         Interpolants in real and Fourier space, as of `galsim.InterpolatedImage`.
     pad_factor : float, optional
-        How far the stamp is padded with zeros, as of `galsim.InterpolatedImage`.
+        How far the trimmed stamp is padded with zeros, as of `galsim.InterpolatedImage`; 3.2 by
+        default.
     gsparams : galsim.GSParams, optional
         Speed against accuracy.
     **conditions : float
@@ -180,6 +182,11 @@ class GenerativeGalaxy(galsim.GSObject):
         return self._model
 
     @property
+    def recipe(self) -> Recipe:
+        """What determines the galaxy beside its model."""
+        return self._recipe
+
+    @property
     def conditions(self) -> dict[str, float]:
         """The conditions by name; empty for a galaxy of a latent code."""
         return self._recipe.name_values(self._model.quantities)
@@ -204,6 +211,16 @@ class GenerativeGalaxy(galsim.GSObject):
         view.setflags(write=False)
         return view
 
+    def set_stamp(self, stamp: NDArray[np.float32]) -> None:
+        """Give the galaxy its pixels, generated in bulk.
+
+        Parameters
+        ----------
+        stamp : ndarray of float32, shape (y, x)
+            Exactly the pixels that its recipe leads to.
+        """
+        self._stamp = stamp
+
     def withGSParams(  # noqa: N802 (GalSim's name)
         self, gsparams: galsim.GSParams | None = None, **kwargs: Any
     ) -> GenerativeGalaxy:
@@ -227,11 +244,11 @@ class GenerativeGalaxy(galsim.GSObject):
     @property
     def _interpolated(self) -> galsim.InterpolatedImage:
         if self._profile is None:
-            image = galsim.Image(self.stamp.astype(np.float64), scale=self._model.pixel_size)
-            self._profile = galsim.InterpolatedImage(
-                image,
-                flux=self._given_flux,
-                gsparams=self._gsparams,
+            self._profile = interpolate_stamp(
+                self.stamp,
+                self._model.pixel_size,
+                self._given_flux,
+                self._gsparams,
                 **self._interpolation.given(),
             )
         return self._profile

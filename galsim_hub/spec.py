@@ -8,13 +8,14 @@ starting an inference engine.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import hashlib
 import importlib.resources
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,13 @@ from typing import Any
 import yaml
 
 from .errors import CardError, CorruptedModuleError
+from .safety import is_safe_path
 
 __all__ = ["CARD_NAME", "SPEC_VERSION", "InputSpec", "ModuleSpec", "read_spec"]
 
 CARD_NAME = "card.md"
 SPEC_VERSION = 1
+_MOST_BYTES = 1 << 20
 _FRONT_MATTER = re.compile(r"---\n(?P<yaml>.*?\n)---\s*(\n|$)", re.DOTALL)
 
 
@@ -53,6 +56,30 @@ class InputSpec:
         """Spell the trained range with its unit, for messages."""
         return f"{self.minimum:g} to {self.maximum:g} {self.unit}".rstrip()
 
+    def at(self, fraction: float) -> float:
+        """Give the value at a fraction of the trained range.
+
+        Parameters
+        ----------
+        fraction : float
+            From 0, the minimum, to 1, the maximum.
+
+        Returns
+        -------
+        float
+            Counted in the logarithm where the range is positive and spans a factor of 4.
+
+        Examples
+        --------
+        >>> InputSpec("size", "pixel", 1.0, 100.0).at(0.5)
+        10.0
+        >>> InputSpec("magnitude", "mag", 20.0, 24.0).at(0.5)
+        22.0
+        """
+        if self.minimum > 0 and self.maximum > 4 * self.minimum:
+            return float(self.minimum * (self.maximum / self.minimum) ** fraction)
+        return self.minimum + fraction * (self.maximum - self.minimum)
+
 
 @dataclass(frozen=True)
 class ModuleSpec:
@@ -74,12 +101,16 @@ class ModuleSpec:
         The length of a latent code, None without ``encode`` and ``decode``.
     stamp_size, psf_size : int or None
         Sides of the square images and PSFs [pixels].
+    bands : tuple of str
+        What the last axis of an image counts; empty if it has none.
     pixel_size : float or None
         Side of a pixel [arcsec].
     signatures : tuple of str
         What the module can be asked to compute.
     files : mapping of str to str
         The sha256 of every file that decides the module's output.
+    light : mapping of str to tuple of str
+        For the signatures that run without TensorFlow: their files, in order.
     flux, golden, training, fidelity : mapping
         The card's free-form parts.
     """
@@ -100,7 +131,9 @@ class ModuleSpec:
     stamp_size: int | None = None
     pixel_size: float | None = None
     psf_size: int | None = None
+    bands: tuple[str, ...] = ()
     cite: tuple[str, ...] = ()
+    light: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     flux: Mapping[str, Any] = field(default_factory=dict)
     golden: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -124,6 +157,21 @@ class ModuleSpec:
         """
         canonical = json.dumps(dict(self.files), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def without(self, names: Iterable[str]) -> ModuleSpec:
+        """Leave out conditions that are not asked for.
+
+        Parameters
+        ----------
+        names : iterable of str
+
+        Returns
+        -------
+        ModuleSpec
+        """
+        left_out = set(names)
+        asked = tuple(condition for condition in self.inputs if condition.name not in left_out)
+        return dataclasses.replace(self, inputs=asked) if left_out else self
 
     def verify(self, folder: Path) -> None:
         """Check that a folder holds exactly the files that the card describes.
@@ -197,11 +245,21 @@ def _read_card(path: Path, mtime_ns: int, size: int) -> ModuleSpec:
     card = _front_matter(path)
     _check_spec_version(card, path)
     _check_schema(card, path)
+    _check_paths(card, path)
     return _from_card(card)
 
 
+class _CardLoader(yaml.SafeLoader):
+    """Refuse references: a few of them can spell more text than fits into memory."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it holds a reference ('*'); write things out")
+        return super().compose_node(parent, index)
+
+
 def _front_matter(path: Path) -> dict[str, Any]:
-    match = _FRONT_MATTER.match(path.read_text(encoding="utf-8"))
+    match = _FRONT_MATTER.match(_read_text(path))
     if match is None:
         raise CardError(
             f"Card {path} has no YAML front matter. Expected it to start with a line '---', "
@@ -209,14 +267,26 @@ def _front_matter(path: Path) -> dict[str, Any]:
             str(path),
         )
     try:
-        card = yaml.safe_load(match["yaml"])
-    except yaml.YAMLError as error:
-        raise CardError(f"Card {path} is not valid YAML: {error}", str(path)) from error
+        card = yaml.load(match["yaml"], _CardLoader)
+    # The constructors of dates and numbers raise what they like.
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise CardError(
+            f"Card {path} is not valid YAML: {error}. Correct it.", str(path)
+        ) from error
     if not isinstance(card, dict):
-        raise CardError(f"Card {path} is not a YAML mapping: got {card!r}.", str(path))
+        raise CardError(f"Card {path} is not a YAML mapping: got {card!r:.200}.", str(path))
     if isinstance(card.get("created"), dt.date):
         card["created"] = card["created"].isoformat()
     return card
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > _MOST_BYTES:
+        raise CardError(f"Card {path} has more than {_MOST_BYTES} bytes. Shorten it.", str(path))
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise CardError(f"Card {path} is not UTF-8: {error}. Save it so.", str(path)) from error
 
 
 def _check_spec_version(card: Mapping[str, Any], path: Path) -> None:
@@ -238,11 +308,23 @@ def _check_schema(card: Mapping[str, Any], path: Path) -> None:
     if error is not None:
         place = ".".join(map(str, error.absolute_path)) or "(top level)"
         raise CardError(
-            f"Card {path} is not valid at {place}: {error.message}. Correct the card; "
+            f"Card {path} is not valid at {place}: {error.message:.500}. Correct the card; "
             f"galsim_hub/schema/card-{SPEC_VERSION}.json lists what it must hold.",
             str(path),
             place,
         )
+
+
+def _check_paths(card: Mapping[str, Any], path: Path) -> None:
+    golden = card.get("golden", {})
+    for name in (*card["files"], *([golden["file"]] if golden else [])):
+        if not is_safe_path(name):
+            raise CardError(
+                f"Card {path} names the file {name!r}, outside its folder or oddly named. Use "
+                "letters, digits and '_.+-', with forward slashes between folders.",
+                str(path),
+                "files",
+            )
 
 
 @functools.cache
@@ -271,8 +353,10 @@ def _from_card(card: Mapping[str, Any]) -> ModuleSpec:
         stamp_size=card.get("stamp_size"),
         pixel_size=card.get("pixel_size"),
         psf_size=card.get("psf_size"),
+        bands=tuple(card.get("bands", ())),
         signatures=tuple(card["signatures"]),
         files=card["files"],
+        light={name: tuple(chain) for name, chain in card.get("light", {}).items()},
         flux=card.get("flux") or {},
         golden=card.get("golden", {}),
         training=card.get("training", {}),

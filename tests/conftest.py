@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
+import runpy
+import shutil
 import socket
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import pytest
 import yaml
 
 import galsim_hub
+from galsim_hub.contribution import complete, scaffold
 
 STAMP_SIZE = 128
 PIXEL_SIZE = 0.03
@@ -41,6 +45,27 @@ CARD = {
     "psf_size": PSF_SIZE,
     "signatures": ["generate", "encode", "decode", "latent_log_prob"],
 }
+CARD_INPUTS = [entry["name"] for entry in CARD["inputs"]]
+LIGHT_GENERATE, LIGHT_DECODE = "light/generate.onnx", "light/decode.onnx"
+LIGHT = {"generate": [LIGHT_GENERATE], "decode": [LIGHT_DECODE]}
+
+
+BANDS_CARD = {
+    **CARD,
+    "name": "bands",
+    "summary": "Red discs in three bands, for tests",
+    "inputs": [
+        {"name": "sersic_radius", "unit": "pixel", "minimum": 1.0, "maximum": 6.0},
+        {"name": "colour", "unit": "mag", "minimum": 0.0, "maximum": 2.0},
+    ],
+    "random_input": {"name": "noise", "size": 2},
+    "latent_size": 2,
+    "stamp_size": 32,
+    "pixel_size": 0.1,
+    "psf_size": None,
+    "bands": ["g", "r", "i"],
+    "signatures": ["generate", "decode"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +92,7 @@ def module_folder(tmp_path_factory):
     """Build the analytic module: a real SavedModel, so that no test needs trained weights."""
     folder = tmp_path_factory.mktemp("hub_modules") / "analytic" / "1"
     save_analytic_model(folder)
-    write_card(folder, CARD)
+    write_card(folder, {**CARD, "light": LIGHT})
     return folder
 
 
@@ -75,6 +100,43 @@ def module_folder(tmp_path_factory):
 def model(module_folder):
     """Give the model of the analytic module."""
     return galsim_hub.GenerativeGalaxyModel(module_folder)
+
+
+@pytest.fixture(scope="session")
+def discs_folder(tmp_path_factory):
+    """Build what `galsim-hub new` scaffolds: other inputs, stamp and pixel, nothing random."""
+    folder = scaffold("discs", tmp_path_factory.mktemp("contribution"))
+    runpy.run_path(str(folder / "build.py"))
+    card = folder / "1" / "card.md"
+    filled = re.sub("TODO an SPDX name.*", "MIT", card.read_text())
+    card.write_text(filled.replace("TODO", "Discs,"))
+    complete(folder / "1")
+    return folder / "1"
+
+
+@pytest.fixture(scope="session")
+def bands_folder(tmp_path_factory):
+    """Build a module of three bands."""
+    folder = tmp_path_factory.mktemp("hub_modules") / "bands" / "1"
+    save_bands_model(folder)
+    write_card(folder, BANDS_CARD)
+    return folder
+
+
+@pytest.fixture
+def copy_module(tmp_path):
+    """Give a function that copies a module with some entries of its card changed."""
+
+    def make(folder, **changes):
+        spec = yaml.safe_load((folder / "card.md").read_text().split("---\n")[1])
+        copied = tmp_path / spec["name"] / str(changes.get("version", spec["version"]))
+        shutil.copytree(folder, copied)
+        # Another file, so that the original's engine is not in the way.
+        (copied / "saved_model.pb").write_bytes((folder / "saved_model.pb").read_bytes())
+        write_card(copied, {**spec, **changes})
+        return copied
+
+    return make
 
 
 @pytest.fixture
@@ -110,7 +172,7 @@ def make_card(tmp_path):
 @pytest.fixture
 def rehash():
     """Give a function that makes a folder's card agree with its files, whatever they are."""
-    return lambda folder: write_card(folder, CARD)
+    return lambda folder: write_card(folder, {**CARD, "light": LIGHT})
 
 
 def write_card(folder: Path, card: dict) -> None:
@@ -132,11 +194,13 @@ def save_analytic_model(folder: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # here: 5 s that tests without a model need not wait
 
+    from training.light import convert_to_onnx
+
     vector = tf.TensorSpec([None], tf.float32)
     latent = tf.TensorSpec([None, LATENT_SIZE], tf.float32)
     image = tf.TensorSpec([None, STAMP_SIZE, STAMP_SIZE], tf.float32)
     psf = tf.TensorSpec([None, PSF_SIZE, PSF_SIZE], tf.float32)
-    axis = tf.range(STAMP_SIZE, dtype=tf.float32) - (STAMP_SIZE - 1) / 2
+    axis = np.arange(STAMP_SIZE, dtype=np.float32) - (STAMP_SIZE - 1) / 2
     centre = axis[None, None, :], axis[None, :, None]
 
     class Analytic(tf.Module):
@@ -180,7 +244,52 @@ def save_analytic_model(folder: Path) -> None:
         squared = tf.reduce_sum(latents**2, axis=1)
         return {"log_prob": -0.5 * squared + 0.0 * (flux_radius + mag_auto + zphot)}
 
+    # Some rows a call for one, one for the other, as in the published modules.
+    (folder / "light").mkdir(parents=True)
+    shapes = [tf.TensorSpec([3], tf.float32, name=name) for name in CARD_INPUTS]
+    normals = tf.TensorSpec([3, LATENT_SIZE], tf.float32, name="random_normal")
+    convert_to_onnx(generate.python_function, [*shapes, normals], folder / LIGHT_GENERATE)
+    code = tf.TensorSpec([1, LATENT_SIZE], tf.float32, name="latents")
+    convert_to_onnx(decode.python_function, [code], folder / LIGHT_DECODE)
     signatures = {f.__name__: f for f in (encode, decode, latent_log_prob, generate)}
     for name, function in list(signatures.items()):
         setattr(module, name, function)
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def save_bands_model(folder: Path) -> None:
+    """Save a model of discs in g, r and i, whose colour g - i is one of its conditions.
+
+    Latents: the logarithms of the two axes (0.2 each).
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf  # here: 5 s that tests without a model need not wait
+
+    size, n_latents = BANDS_CARD["stamp_size"], BANDS_CARD["latent_size"]
+    vector = tf.TensorSpec([None], tf.float32)
+    latent = tf.TensorSpec([None, n_latents], tf.float32)
+    axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
+    share = tf.constant([0.0, 0.5, 1.0])  # of the colour that a band is brighter than g
+
+    def draw(radius, colour, latents):
+        x, y = axis[None, None, :], axis[None, :, None]
+        x, y = (v / tf.exp(0.2 * latents[:, i, None, None]) for i, v in enumerate((x, y)))
+        profile = tf.exp(-tf.sqrt(x**2 + y**2 + 1) / radius[:, None, None] * 1.678)
+        profile /= tf.reduce_sum(profile, axis=(1, 2), keepdims=True)
+        flux = 10 ** (0.4 * colour[:, None] * share)
+        return {"image": profile[..., None] * flux[:, None, None, :]}
+
+    module = tf.Module()
+
+    @tf.function(input_signature=[vector, vector, latent])
+    def generate(sersic_radius, colour, noise):
+        return draw(sersic_radius, colour, noise)
+
+    @tf.function(input_signature=[latent])
+    def decode(latents):
+        one = tf.ones_like(latents[:, 0])
+        return draw(4.0 * one, one, latents)
+
+    module.generate, module.decode = generate, decode
+    signatures = {"generate": generate, "decode": decode}
     tf.saved_model.save(module, str(folder), signatures=signatures)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import galsim_hub
-from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel
+from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel, lookahead
 from galsim_hub.errors import ConditionError, UnknownModuleError
 
 N_OBJECTS = 6
@@ -81,6 +81,47 @@ def test_conditions_may_come_from_a_catalogue(base, gal, tmp_path):
     galaxy = _build(base, obj_num=1)
     assert galaxy.conditions == {"flux_radius": 9.0, "mag_auto": 24.5, "zphot": 1.4}
     assert galaxy.seed == galsim_hub.latents.seed_from_id("gal-b")
+
+
+def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, model, monkeypatch):
+    gal.update(flux_radius={"type": "Sequence", "first": 5, "step": 1}, zphot=0.5)
+    gal["seed"] = {"type": "Sequence", "first": 70}
+    calls = []
+    generate = GenerativeGalaxyModel.generate
+
+    def counted(self, conditions, seeds):
+        calls.append(len(seeds))
+        return generate(self, conditions, seeds)
+
+    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
+    monkeypatch.setattr(GenerativeGalaxyModel, "generate", counted)
+    stamps = [_build(base, obj_num=number).stamp for number in range(9)]
+    assert calls == [lookahead.MAX_AHEAD + 1] * 2
+    assert len(lookahead._kept) <= lookahead._MAX_KEPT
+    for number, stamp in enumerate(stamps):
+        galaxy = GenerativeGalaxy(
+            model, seed=70 + number, flux_radius=5 + number, mag_auto=21 + number / 2, zphot=0.5
+        )
+        assert galaxy.stamp.tobytes() == stamp.tobytes()
+
+
+def test_conditions_that_follow_an_rng_are_not_looked_ahead(base, gal, monkeypatch):
+    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
+    gal["seed"] = 3
+    _ = _build(base).stamp
+    assert not lookahead._kept
+
+
+def test_a_bad_row_ahead_is_reported_by_its_own_object(base, gal):
+    gal.update(flux_radius=5, zphot={"type": "Sequence", "first": 1, "step": -1}, seed=3)
+    assert _build(base, obj_num=0).conditions["zphot"] == 1
+    with pytest.raises(ConditionError, match="'zphot' is negative"):
+        _build(base, obj_num=2)
+
+
+def test_the_engine_is_chosen_in_the_input(base, module_folder):
+    base["input"]["generative_model"]["engine"] = "tensorflow"
+    assert _build(base).model == GenerativeGalaxyModel(module_folder, engine="tensorflow")
 
 
 def test_a_given_seed_is_used(base, gal):
@@ -208,3 +249,15 @@ def test_the_galsim_executable_draws_the_same_bits_with_two_processes(base, tmp_
         assert one.tobytes() == two.tobytes()
         assert np.isfinite(one).all()
         assert one.sum() > N_OBJECTS
+
+
+def test_pieces_of_a_job_and_four_processes_draw_the_same_bits(base, tmp_path):
+    whole, pieces = tmp_path / "whole.yaml", tmp_path / "pieces.yaml"
+    galsim.config.Process(_write(base, whole))
+    _write(base, pieces, image={"nproc": 4})
+    executable = Path(sys.executable).with_name("galsim")
+    for piece in (2, 1):
+        command = [executable, "-v", "1", "-n", "2", "-j", str(piece), pieces]
+        subprocess.run(command, check=True, timeout=120)
+    for one, two in zip(_pixels(whole), _pixels(pieces), strict=True):
+        assert one.tobytes() == two.tobytes()

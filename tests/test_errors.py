@@ -19,9 +19,20 @@ EXAMPLES = [
     errors.ConditionError("negative", "flux_radius", -1.0, 3),
     errors.SeedError("negative seed", -1),
     errors.RandomDeviateError("not GalSim's", "numpy.random.Generator"),
+    errors.BandError("no such band", "z", ("g", "r")),
+    errors.ContributionError("no program", "/modules/dwarfs/1"),
     errors.ImageError("wrong scale", 0.2),
     errors.LatentError("wrong shape", (3,)),
+    errors.UnsafeModuleError("reads a file", "/modules/1", ["ReadFile"]),
+    errors.RegistryError("bad index", "/index.json", "modules.0.name"),
+    errors.DownloadError("no mirror", ["https://example.org/"]),
+    errors.CacheError("disk full", "/cache"),
+    errors.CosmologyError("negative", "h", -1.0),
+    errors.BoxError("odd", (3, 4, 4)),
+    errors.StepsError("not ascending", (1.0, 0.5)),
+    errors.PowerSpectrumError("too short", 0.1, 1.0),
 ]
+WARNINGS = [errors.ExtrapolationWarning, errors.RegistryWarning, errors.UnverifiedWarning]
 STANDARD_CLASSES = [
     (errors.UnknownModuleError, LookupError),
     (errors.CardError, ValueError),
@@ -29,8 +40,14 @@ STANDARD_CLASSES = [
     (errors.ConditionError, ValueError),
     (errors.SeedError, ValueError),
     (errors.RandomDeviateError, TypeError),
+    (errors.BandError, ValueError),
     (errors.ImageError, ValueError),
     (errors.LatentError, ValueError),
+    (errors.RegistryError, ValueError),
+    (errors.CosmologyError, ValueError),
+    (errors.BoxError, ValueError),
+    (errors.StepsError, ValueError),
+    (errors.PowerSpectrumError, ValueError),
 ]
 
 
@@ -61,11 +78,12 @@ def test_an_error_is_caught_as_the_standard_class_that_users_expect(ours, standa
 
 def test_every_error_class_is_among_the_examples():
     public = {getattr(errors, name) for name in errors.__all__}
-    assert public - {type(error) for error in EXAMPLES} == {errors.ExtrapolationWarning}
+    assert public - {type(error) for error in EXAMPLES} == set(WARNINGS)
 
 
-def test_the_warning_is_one_of_galsims():
-    assert issubclass(errors.ExtrapolationWarning, galsim.GalSimWarning)
+@pytest.mark.parametrize("warning", WARNINGS)
+def test_a_warning_is_one_of_galsims(warning):
+    assert issubclass(warning, galsim.GalSimWarning)
 
 
 def test_nothing_is_suggested_for_a_name_unlike_all_others():

@@ -9,7 +9,15 @@ import pytest
 
 import galsim_hub
 
-FORBIDDEN = ("tensorflow", "keras", "requests", "matplotlib", "jsonschema")
+FORBIDDEN = (
+    "tensorflow",
+    "onnxruntime",
+    "keras",
+    "requests",
+    "matplotlib",
+    "jsonschema",
+    "galsim_hub.particle_mesh",
+)
 
 
 def _run(code):

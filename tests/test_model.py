@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import shutil
+import subprocess
+import sys
 
 import galsim
 import numpy as np
@@ -257,3 +260,54 @@ def test_a_pickled_model_is_small_and_knows_its_identity(module_folder, make_car
     make_card(files={"saved_model.pb": "0" * 64})
     with pytest.raises(CorruptedModuleError, match="not the one that was pickled"):
         pickle.loads(stored)
+
+
+FRESH = """
+import hashlib, sys
+sys.modules["tensorflow"] = None  # as if it were not installed
+import galsim_hub, numpy as np
+model = galsim_hub.GenerativeGalaxyModel({folder!r})
+catalog = {{"flux_radius": np.linspace(4, 16, 7), "mag_auto": 23.0, "zphot": 0.5}}
+images = model.sample_images(catalog, obj_ids=range({first}, {first} + 7))
+print(hashlib.sha256(images.tobytes()).hexdigest())
+"""
+
+
+def test_fresh_processes_without_tensorflow_draw_the_same_bits(model, module_folder):
+    catalog = {"flux_radius": np.linspace(4, 16, 7), "mag_auto": 23.0, "zphot": 0.5}
+    images = model.sample_images(catalog, obj_ids=range(5, 12))
+    code = FRESH.format(folder=str(module_folder), first=5)
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        )
+        assert run.stdout.strip() == hashlib.sha256(images.tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("engine", ["light", "tensorflow"])
+def test_the_engine_is_part_of_the_model(module_folder, model, engine):
+    chosen = GenerativeGalaxyModel(module_folder, engine=engine)
+    galsim.utilities.check_pickle(chosen)
+    assert chosen != model
+    assert f"engine={engine!r}" in repr(chosen)
+
+
+def test_an_unknown_engine_is_refused(module_folder):
+    with pytest.raises(EngineError, match="Did you mean 'light'"):
+        GenerativeGalaxyModel(module_folder, engine="lihgt")
+
+
+def test_engines_draw_the_same_galaxies(module_folder, catalog):
+    images = [
+        GenerativeGalaxyModel(module_folder, engine=engine).sample_images(catalog, seeds=SEEDS)
+        for engine in ("light", "tensorflow")
+    ]
+    peaks = images[1].max(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(images[0] / peaks, images[1] / peaks, rtol=0, atol=1e-5)
+
+
+def test_the_light_engine_does_not_encode(module_folder):
+    model = GenerativeGalaxyModel(module_folder, engine="light")
+    image = galsim.Gaussian(fwhm=0.3).drawImage(nx=128, ny=128, scale=0.03)
+    with pytest.raises(EngineError, match=r"galsim-hub\[tensorflow\]"):
+        model.encode(image, galsim.Gaussian(fwhm=0.1), 1e-5)

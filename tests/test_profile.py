@@ -11,23 +11,21 @@ import pytest
 
 from galsim_hub import GenerativeGalaxy
 from galsim_hub.errors import ConditionError, LatentError, RandomDeviateError, SeedError
+from galsim_hub.recipe import Recipe
 
 FINER = galsim.GSParams(folding_threshold=1e-3, maxk_threshold=5e-4)
 PSF = galsim.Kolmogorov(fwhm=0.7)
-NUMBERS = (
-    "flux",
-    "stepk",
-    "maxk",
-    "centroid",
-    "positive_flux",
-    "negative_flux",
-    "max_sb",
-    "nyquist_scale",
-    "has_hard_edges",
-    "is_axisymmetric",
-    "is_analytic_x",
-    "is_analytic_k",
-)
+# stepk is read in steps of a pixel, maxk in steps of the transform.
+NUMBERS = {
+    "flux": 1e-12,
+    "stepk": 0.1,
+    "maxk": 0.1,
+    "nyquist_scale": 0.1,
+    "positive_flux": 1e-3,
+    "max_sb": 1e-3,
+}
+KINDS = ("has_hard_edges", "is_axisymmetric", "is_analytic_x", "is_analytic_k")
+SURVEYS = [(galsim.Kolmogorov(fwhm=0.7), 48, 0.2), (galsim.Gaussian(fwhm=0.09), 128, 0.03)]
 CHANGES = {
     "flux": lambda p: p.withFlux(7.0),
     "shear": lambda p: p.shear(g1=0.2, g2=-0.1),
@@ -49,7 +47,7 @@ def galaxy(model, conditions):
 
 @pytest.fixture
 def reference(model, galaxy):
-    """Give the same galaxy as GalSim's own interpolated image."""
+    """Give the same galaxy as GalSim's own interpolated image of the whole stamp."""
     return galsim.InterpolatedImage(galsim.Image(galaxy.stamp.astype(float), scale=0.03))
 
 
@@ -110,13 +108,50 @@ def test_the_transform_at_the_origin_is_the_flux(galaxy):
 
 
 def test_every_number_is_the_interpolated_images(galaxy, reference):
-    for name in NUMBERS:
+    for name in KINDS:
         assert getattr(galaxy, name) == getattr(reference, name), name
-    assert galaxy.xValue(0.1, 0.2) == reference.xValue(0.1, 0.2)
-    assert galaxy.kValue(1.1, 2.2) == reference.kValue(1.1, 2.2)
-    assert galaxy.calculateHLR() == reference.calculateHLR()
-    assert galaxy.calculateFWHM() == reference.calculateFWHM()
-    assert galaxy.calculateMomentRadius() == reference.calculateMomentRadius()
+    for name, tolerance in NUMBERS.items():
+        assert getattr(galaxy, name) == pytest.approx(getattr(reference, name), rel=tolerance), name
+    # Trimming leaves out up to 5e-4 of the flux, far from the centre.
+    assert galaxy.xValue(0.1, 0.2) == pytest.approx(reference.xValue(0.1, 0.2), rel=5e-4)
+    assert galaxy.kValue(1.1, 2.2) == pytest.approx(reference.kValue(1.1, 2.2), rel=5e-4)
+    # On pixels of one size, for GalSim's choice follows maxk and quantises the sizes.
+    # What was trimmed, the outermost 5e-4 of the light, counts in a moment by its radius squared.
+    sizes = {"calculateHLR": 1e-3, "calculateFWHM": 1e-3, "calculateMomentRadius": 2e-2}
+    for name, tolerance in sizes.items():
+        ours, theirs = (getattr(p, name)(size=256, scale=0.01) for p in (galaxy, reference))
+        assert ours == pytest.approx(theirs, rel=tolerance), name
+
+
+@pytest.mark.parametrize("flux_radius", [3.0, 8.0, 16.0, 30.0])
+@pytest.mark.parametrize(("psf", "side", "scale"), SURVEYS)
+def test_flux_and_shape_are_those_of_generous_padding(model, flux_radius, psf, side, scale):
+    galaxy = GenerativeGalaxy(model, flux_radius=flux_radius, mag_auto=22.0, zphot=0.7, seed=5)
+    whole = galsim.InterpolatedImage(galsim.Image(galaxy.stamp.astype(float), scale=0.03))
+    ours, theirs = (
+        galsim.Convolve(profile.shear(g1=0.1, g2=0.05), psf).drawImage(
+            nx=side, ny=side, scale=scale, dtype=float
+        )
+        for profile in (galaxy, whole)
+    )
+    assert ours.array.sum() == pytest.approx(theirs.array.sum(), rel=1e-4)
+    shapes = [galsim.hsm.FindAdaptiveMom(image).observed_shape for image in (ours, theirs)]
+    assert abs(shapes[0].g1 - shapes[1].g1) < 1e-4
+    assert abs(shapes[0].g2 - shapes[1].g2) < 1e-4
+
+
+def test_a_small_galaxy_is_interpolated_on_a_small_stamp(model):
+    galaxy = GenerativeGalaxy(model, flux_radius=4.0, mag_auto=22.0, zphot=0.7, seed=5)
+    assert galaxy.stamp.shape == (128, 128)
+    assert galaxy._interpolated.image.array.shape[0] <= 64
+
+
+def test_a_stamp_without_light_is_galsims_error(model):
+    dark = GenerativeGalaxy.from_stamp(
+        model, Recipe((8.0, 23.0, 0.7), 1), np.zeros((128, 128), np.float32)
+    )
+    with pytest.raises(galsim.GalSimValueError, match="zero total flux"):
+        _ = dark.flux
 
 
 def test_positive_less_negative_flux_is_the_flux(galaxy):
@@ -132,12 +167,18 @@ def test_the_galaxy_is_centred_with_the_size_it_was_asked_for(galaxy):
 @pytest.mark.parametrize("method", ["auto", "fft", "real_space", "phot", "no_pixel", "sb"])
 def test_every_way_of_drawing_gives_what_an_interpolated_image_gives(galaxy, reference, method):
     arguments = {"nx": 48, "ny": 48, "scale": 0.06, "method": method}
+    tolerance = 1e-3  # of the peak: what trimming leaves out, twice
     if method == "phot":
-        arguments |= {"n_photons": 1000}
-        images = [p.drawImage(rng=galsim.BaseDeviate(5), **arguments) for p in (galaxy, reference)]
-    else:
-        images = [p.drawImage(**arguments) for p in (galaxy, reference)]
-    assert images[0] == images[1]
+        arguments |= {"n_photons": 1_000_000, "rng": galsim.BaseDeviate(5)}
+        tolerance = 0.06  # five times the noise of a peak of some 13,000 photons
+    ours, theirs = (p.drawImage(dtype=float, **arguments) for p in (galaxy, reference))
+    _assert_close(ours, theirs, tolerance)
+
+
+def _assert_close(ours, theirs, tolerance=1e-3):
+    np.testing.assert_allclose(
+        ours.array, theirs.array, rtol=0, atol=tolerance * np.abs(theirs.array).max()
+    )
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -145,14 +186,14 @@ def test_a_changed_galaxy_is_a_changed_interpolated_image(galaxy, reference, cha
     ours, theirs = (
         change(p).drawImage(nx=32, ny=32, scale=0.2, method="no_pixel") for p in (galaxy, reference)
     )
-    assert ours == theirs
+    _assert_close(ours, theirs)
 
 
 def test_a_galaxy_takes_a_spectrum(galaxy, reference):
     band = galsim.Bandpass(galsim.LookupTable([500, 600], [1, 1], interpolant="linear"), "nm")
     sed = galsim.SED("wave", "nm", "fphotons").withFlux(1.0, band)
     ours, theirs = ((p * sed).drawImage(band, nx=32, scale=0.2, ny=32) for p in (galaxy, reference))
-    assert ours == theirs
+    _assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -174,13 +215,14 @@ def test_a_galaxy_is_drawn_on_any_wcs(galaxy, wcs):
 
 
 def test_a_transform_image_is_drawn(galaxy, reference):
-    assert galaxy.drawKImage(nx=32, ny=32) == reference.drawKImage(nx=32, ny=32)
+    images = [p.drawKImage(nx=32, ny=32, scale=1.0) for p in (galaxy, reference)]
+    _assert_close(*images)
 
 
 def test_photons_are_shot(galaxy, reference):
-    ours, theirs = (p.shoot(2000, galsim.BaseDeviate(3)) for p in (galaxy, reference))
-    assert ours == theirs
-    np.testing.assert_allclose(ours.flux.sum(), galaxy.flux, rtol=0.2)
+    ours, theirs = (p.shoot(100_000, galsim.BaseDeviate(3)) for p in (galaxy, reference))
+    np.testing.assert_allclose(ours.flux.sum(), galaxy.flux, rtol=0.02)
+    np.testing.assert_allclose(np.std(ours.x), np.std(theirs.x), rtol=0.02)
 
 
 def test_other_gsparams_keep_the_pixels(galaxy):

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from galsim_hub import registry
+from galsim_hub import registries, registry
 from galsim_hub.errors import UnknownModuleError
+from galsim_hub.publish import write_index
+
+from .conftest import CARD, write_card
 
 
 @pytest.fixture
 def bundled(tmp_path, monkeypatch):
     """Bundle three versions of one module and one of another."""
-    for part in ("cosmos/1", "cosmos/2", "cosmos/10", "candels/1", "cosmos/draft"):
+    for part in ("cosmos/1", "cosmos/2", "cosmos/10", "candels/1"):
         (tmp_path / part).mkdir(parents=True)
-        (tmp_path / part / "card.md").touch()
-    monkeypatch.setattr(registry, "bundled_root", lambda: tmp_path)
+        (tmp_path / part / "data").touch()
+        name, version = part.split("/")
+        write_card(tmp_path / part, {**CARD, "name": name, "version": int(version)})
+    (tmp_path / "cosmos" / "draft").mkdir()
+    write_index(tmp_path)
+    monkeypatch.setattr(registries, "bundled_root", lambda: tmp_path)
     return tmp_path
 
 
@@ -64,9 +71,3 @@ def test_a_malformed_name_is_unknown(address):
 def test_a_forgotten_hub_prefix_is_suggested():
     with pytest.raises(UnknownModuleError, match="Did you mean 'hub:cosmos'"):
         registry.locate("cosmos")
-
-
-@pytest.mark.parametrize("address", ["https://example.org/m.tar.gz", "module.tar.gz"])
-def test_an_archive_is_refused_with_the_way_out(address):
-    with pytest.raises(UnknownModuleError, match="Unpack the module yourself"):
-        registry.locate(address)

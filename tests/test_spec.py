@@ -60,7 +60,10 @@ def test_a_card_of_a_newer_specification_asks_for_an_update(make_card):
         ({"files": {"saved_model.pb": "short"}}, "files.saved_model.pb"),
         ({"stamp_sise": 128}, "(top level)"),
         ({"psf_size": 64}, "psf_size"),
-        ({"random_input": None}, "random_input"),
+        ({"random_input": {"name": "random_normal"}}, "random_input"),
+        ({"inputs": [{"name": "seed", "unit": "", "minimum": 0, "maximum": 1}]}, "inputs.0.name"),
+        ({"bands": ["g", "r"]}, "signatures"),
+        ({"bands": ["g", "g"], "signatures": ["generate"]}, "bands"),
     ],
 )
 def test_an_invalid_card_names_the_entry(make_card, change, field):

@@ -1,4 +1,7 @@
-"""Command line: ``python -m training VERB CONFIG [--set section.key=value ...]``."""
+"""Command line: ``python -m training VERB CONFIG [--set section.key=value ...]``.
+
+The verb ``validate`` takes a module before the recipe.
+"""
 
 import argparse
 import importlib
@@ -24,11 +27,12 @@ def main(argv: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, help_text in VERBS.items():
         sub = verbs.add_parser(verb, help=help_text)
+        # First, because a verb may take something before the recipe.
+        importlib.import_module(f"training.commands.{verb}").add_arguments(sub)
         sub.add_argument("config", help="a recipe, such as training/configs/cosmos.yaml")
         sub.add_argument(
             "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE"
         )
-        importlib.import_module(f"training.commands.{verb}").add_arguments(sub)
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:

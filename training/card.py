@@ -11,6 +11,7 @@ import yaml
 from .config import Config, fingerprint
 from .data.build import load_manifest
 from .data.fetch import sha256_of
+from .light import CHAINS
 
 TRAINED_RANGE = (
     0.1,
@@ -68,6 +69,7 @@ def write_card(
         },
         "signatures": ["generate", "encode", "decode", "latent_log_prob"],
         "files": program_files(folder),
+        "light": CHAINS,
         "golden": {
             "file": "golden.npz",
             "sha256": sha256_of(folder / "golden.npz"),
@@ -135,9 +137,12 @@ def fidelity_table(fidelity: dict | None) -> str:
     """Return the measured numbers as a Markdown table."""
     if not fidelity:
         return "Not measured yet: run `make validate`."
-    rows = ["| quantity | measured | bar |", "| --- | --- | --- |"]
-    rows += [f"| {r['quantity']} | {r['value']} | {r['bar']} |" for r in fidelity["rows"]]
-    return f"{fidelity['protocol']}\n\n" + "\n".join(rows)
+    from .validation.report import table
+
+    lines = [fidelity["protocol"], "", *table(fidelity["rows"])]
+    if "verdict" in fidelity:
+        lines += ["", fidelity["verdict"]]
+    return "\n".join(lines)
 
 
 def _trained_on(training: dict) -> str:

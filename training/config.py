@@ -136,7 +136,11 @@ class ExportConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The whole recipe of a module: data, two models, two fits, export."""
+    """The whole recipe of a module: data, two models, two fits, export.
+
+    `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules that have
+    seen no galaxy in common tell what a module learnt by heart.
+    """
 
     workdir: str
     data: DataConfig
@@ -145,6 +149,11 @@ class Config:
     fit_vae: FitConfig
     fit_flow: FitConfig
     export: ExportConfig
+    half: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.half not in (None, 0, 1):
+            raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
 
 
 def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Config:

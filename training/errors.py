@@ -18,3 +18,11 @@ class DataError(TrainingError):
 
 class DivergedError(TrainingError):
     """Raise when a loss is not finite; the last good checkpoint stays on disk."""
+
+
+class ExportError(TrainingError):
+    """Raise when an exported program is not the one that was trained."""
+
+
+class MissingExtraError(TrainingError):
+    """Raise when a measurement needs a package that an extra of the project brings."""

@@ -1,4 +1,4 @@
-"""Write a module folder: SavedModel, golden sample, cover and card, all or nothing."""
+"""Write a module folder: SavedModel, light files, golden sample, cover and card, all or nothing."""
 
 import os
 import pathlib
@@ -8,12 +8,16 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from galsim_hub.population import FILE_NAME as CONDITIONS
+
 from .card import write_card
 from .config import Config
 from .data.fetch import sha256_of
 from .data.pipeline import StampSet
 from .errors import ConfigError
 from .latents import cached_latents
+from .light import check_light, write_light
+from .models.conditions import fit_population
 from .models.flow import ConditionalFlow
 from .models.generator import GalaxyModule
 from .models.vae import VAE
@@ -43,7 +47,10 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
         folder = pathlib.Path(temporary) / "module"
         write_program(module, folder)
+        fit_population(conditions).save(folder)
         write_golden(module, folder / "golden.npz", conditions[:GOLDEN_ROWS])
+        write_light(module, folder)
+        check_light(folder, folder / "golden.npz")
         write_cover(module, folder / "cover.png", conditions[:COVER_ROWS])
         write_card(config, folder, conditions, module.random_size)
         folder.chmod(0o755)
@@ -67,7 +74,9 @@ def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
     workdir = pathlib.Path(config.workdir)
     vae = VAE(config.vae, config.data)
     load_best(Pair(vae), workdir / "vae")
-    latents = cached_latents(vae, StampSet(config.data.directory), workdir / "latents.npz")
+    latents = cached_latents(
+        vae, StampSet(config.data.directory, config.half), workdir / "latents.npz"
+    )
     flow = ConditionalFlow(config.flow, config.vae.latent_size)
     load_best(flow, workdir / "flow")
     conditions = np.random.default_rng(0).permutation(latents["train"]["conditions"])
@@ -123,9 +132,12 @@ def write_cover(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarray
 
 
 def program_files(folder: pathlib.Path) -> dict[str, str]:
-    """Return the sha256 of each file that decides pixels, by its path in the folder."""
+    """Return the sha256 of each file that decides what a module gives, by path in the folder."""
     names = [
         "saved_model.pb",
         *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),
+        *sorted(f"light/{p.name}" for p in (folder / "light").iterdir()),
     ]
+    if (folder / CONDITIONS).is_file():
+        names.append(CONDITIONS)
     return {name: sha256_of(folder / name) for name in names}

@@ -32,7 +32,7 @@ class VAETask:
 
     def __init__(self, config: Config):
         self.config = config
-        self.stamps = StampSet(config.data.directory)
+        self.stamps = StampSet(config.data.directory, config.half)
         self.vae = VAE(config.vae, config.data)
         self.model = Pair(self.vae)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"

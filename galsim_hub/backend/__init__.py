@@ -2,7 +2,9 @@
 
 `load_engine` gives the engine of a module in this process, started on first use. Nothing
 here imports an engine before that, so that a process may build, pickle and send models
-around, and fork, without paying for or being broken by TensorFlow.
+around, and fork, without paying for or being broken by TensorFlow. Two engines run the same
+module: ``light`` (ONNX Runtime, quick and small) has what drawing needs, ``tensorflow`` has
+every signature.
 """
 
 from __future__ import annotations
@@ -15,9 +17,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import EngineError, suggest
+from ..legacy import is_legacy
+from ..registries import is_bundled_identity
 from ..spec import ModuleSpec
 
-__all__ = ["Engine", "load_engine"]
+__all__ = ["ENGINES", "Engine", "check_engine", "load_engine", "pick_engine"]
+
+ENGINES = ("auto", "light", "tensorflow")
 
 
 class Engine(Protocol):
@@ -48,10 +55,50 @@ class Engine(Protocol):
 
 
 # By process: an engine does not survive a fork.
-_engines: dict[tuple[int, str], Engine] = {}
+_engines: dict[tuple[int, str, str], Engine] = {}
 
 
-def load_engine(folder: Path, spec: ModuleSpec) -> Engine:
+def check_engine(name: str) -> str:
+    """Return the name of an engine, or 'auto'.
+
+    Parameters
+    ----------
+    name : {'auto', 'light', 'tensorflow'}
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    EngineError
+        If it is none of these.
+    """
+    if name not in ENGINES:
+        raise EngineError(
+            f"engine must be one of {', '.join(map(repr, ENGINES))}, got {name!r}."
+            f"{suggest(str(name), ENGINES)}",
+            str(name),
+        )
+    return name
+
+
+def pick_engine(spec: ModuleSpec, signature: str) -> str:
+    """Tell which engine 'auto' means: the light one where the module has files for it.
+
+    Parameters
+    ----------
+    spec : ModuleSpec
+    signature : str
+
+    Returns
+    -------
+    {'light', 'tensorflow'}
+    """
+    return "light" if signature in spec.light else "tensorflow"
+
+
+def load_engine(folder: Path, spec: ModuleSpec, name: str = "tensorflow") -> Engine:
     """Return this process's engine of a module, starting it on first use.
 
     Parameters
@@ -60,6 +107,7 @@ def load_engine(folder: Path, spec: ModuleSpec) -> Engine:
         The module's folder.
     spec : ModuleSpec
         Its card; the files are checked against it before they are loaded.
+    name : {'tensorflow', 'light'}
 
     Returns
     -------
@@ -71,11 +119,25 @@ def load_engine(folder: Path, spec: ModuleSpec) -> Engine:
         If the files are not those of the card, or cannot be loaded.
     EngineError
         If the engine cannot start in this process.
+    UnsafeModuleError
+        If its graph could do more than compute.
     """
-    key = (os.getpid(), spec.sha256)
+    key = (os.getpid(), spec.sha256, name)
     if key not in _engines:
-        from .tensorflow import TensorFlowEngine  # here: it takes seconds
-
         spec.verify(folder)
-        _engines[key] = TensorFlowEngine(folder)
+        _engines[key] = _start(folder, spec, name)
     return _engines[key]
+
+
+def _start(folder: Path, spec: ModuleSpec, name: str) -> Engine:
+    # Imported here: each engine is heavy, and may not be installed.
+    if name == "light":
+        from .light import LightEngine
+
+        return LightEngine(folder, spec.light)
+    from .legacy import LegacyEngine
+    from .tensorflow import TensorFlowEngine
+
+    if is_legacy(folder):
+        return LegacyEngine(folder)
+    return TensorFlowEngine(folder, is_known=is_bundled_identity(spec.sha256))

@@ -9,20 +9,20 @@ back what larger batches would win.
 
 from __future__ import annotations
 
-import concurrent.futures
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorruptedModuleError, EngineError
+from .chunks import run_in_chunks
+from .graph import check_graph
 
 __all__ = ["CHUNK_SIZE", "TensorFlowEngine"]
 
@@ -45,6 +45,10 @@ class TensorFlowEngine:
         The SavedModel's folder.
     chunk_size : int
         Rows a call; fixes the bits of the result, so leave it alone.
+    tags : sequence of str, optional
+        Which of its graphs, where there are several.
+    is_known : bool
+        Whether it comes with the package, so that its graph need not be looked through.
 
     Raises
     ------
@@ -52,13 +56,24 @@ class TensorFlowEngine:
         If TensorFlow cannot read the SavedModel.
     EngineError
         If TensorFlow is not installed, or was started before this process was forked.
+    UnsafeModuleError
+        If its graph could do more than compute.
     """
 
-    def __init__(self, folder: Path, chunk_size: int = CHUNK_SIZE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        chunk_size: int = CHUNK_SIZE,
+        tags: Sequence[str] | None = None,
+        *,
+        is_known: bool = False,
+    ) -> None:
         self._tensorflow = _start_tensorflow()
         self._chunk_size = chunk_size
+        if not is_known:
+            check_graph(folder)
         # Kept whole: its variables die with it.
-        self._loaded = _load_saved_model(self._tensorflow, folder)
+        self._loaded = _load_saved_model(self._tensorflow, folder, tags)
 
     def run(self, signature: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Compute one signature for a batch.
@@ -81,20 +96,33 @@ class TensorFlowEngine:
             If there is no such signature, or TensorFlow fails.
         """
         function = self._signature(signature)
-        chunks = list(_split(inputs, self._chunk_size))
         try:
-            outputs = _map_in_threads(lambda chunk: self._call(function, chunk), chunks)
+            return run_in_chunks(
+                lambda chunk: self._call(function, chunk), inputs, self._chunk_size
+            )
         except Exception as error:
             raise EngineError(
                 f"TensorFlow could not run signature {signature!r}: {error}. Check that the "
                 "module's card and SavedModel belong together.",
                 "tensorflow",
             ) from error
-        n_rows = len(next(iter(inputs.values())))
-        return {
-            name: np.concatenate([output[name] for output in outputs])[:n_rows]
-            for name in outputs[0]
-        }
+
+    def input_shapes(self, signature: str) -> dict[str, tuple[int | None, ...]]:
+        """Tell the shapes of a signature's inputs.
+
+        Parameters
+        ----------
+        signature : str
+            One of the SavedModel's signatures.
+
+        Returns
+        -------
+        dict of str to tuple of int or None
+            Batch first.
+        """
+        function: Any = self._signature(signature)
+        _, inputs = function.structured_input_signature
+        return {name: tuple(spec.shape) for name, spec in inputs.items()}
 
     def _signature(self, name: str) -> Callable[..., Mapping[str, Any]]:
         signatures = self._loaded.signatures
@@ -115,28 +143,13 @@ class TensorFlowEngine:
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
 
-def _split(inputs: Arrays, size: int) -> Iterator[dict[str, NDArray[Any]]]:
-    n_rows = len(next(iter(inputs.values())))
-    for start in range(0, n_rows, size):
-        # The last row fills up the last chunk: any valid row will do.
-        index = np.minimum(np.arange(start, start + size), n_rows - 1)
-        yield {name: np.asarray(rows)[index] for name, rows in inputs.items()}
-
-
-def _map_in_threads(call: Callable[[Any], Any], chunks: list[Any]) -> list[Any]:
-    if len(chunks) == 1:
-        return [call(chunks[0])]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(call, chunks))
-
-
 def _start_tensorflow() -> Any:
     starter = _processes[0] if _processes else os.getpid()
     if starter != os.getpid():
         raise EngineError(
             f"TensorFlow was started in process {starter} before this one was forked from it, "
-            "and would hang here. Run the parallel job in a fresh process (the galsim executable "
-            "does), or do not draw galaxies before it starts its workers.",
+            "and would hang here. Draw with engine='light', or run the parallel job in a fresh "
+            "process, as the galsim executable does.",
             "tensorflow",
         )
     try:
@@ -144,17 +157,18 @@ def _start_tensorflow() -> Any:
             import tensorflow as tf  # here: it takes seconds
     except ImportError as error:
         raise EngineError(
-            f"TensorFlow cannot be imported: {error}. Install it with 'pip install tensorflow'.",
+            f"TensorFlow cannot be imported: {error}. Install it with "
+            "pip install 'galsim-hub[tensorflow]'.",
             "tensorflow",
         ) from error
     _processes.append(os.getpid())
     return tf
 
 
-def _load_saved_model(tensorflow: Any, folder: Path) -> Any:
+def _load_saved_model(tensorflow: Any, folder: Path, tags: Sequence[str] | None) -> Any:
     try:
         with _quiet_stderr():
-            return tensorflow.saved_model.load(str(folder))
+            return tensorflow.saved_model.load(str(folder), None if tags is None else list(tags))
     except Exception as error:
         raise CorruptedModuleError(
             f"TensorFlow cannot load the SavedModel in {folder}: {error}. Fetch the module again.",

@@ -1,5 +1,6 @@
 """The installed package holds every part of the source tree that belongs in it."""
 
+import importlib
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,15 @@ def test_every_subpackage_is_listed():
         for init in (ROOT / "galsim_hub").rglob("__init__.py")
     }
     assert listed == found
+
+
+def test_the_installed_command_is_there():
+    module, _, function = SETTINGS["project"]["scripts"]["galsim-hub"].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_scaffolds_are_package_data():
+    assert "templates/*" in SETTINGS["tool"]["setuptools"]["package-data"]["galsim_hub"]
 
 
 def test_published_modules_are_package_data():

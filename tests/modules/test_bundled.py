@@ -11,6 +11,7 @@ import pytest
 
 from galsim_hub import GenerativeGalaxyModel
 from galsim_hub.backend import load_engine
+from galsim_hub.contribution import examine
 from galsim_hub.registry import bundled_root
 from galsim_hub.spec import read_spec
 
@@ -18,6 +19,7 @@ FOLDERS = sorted(card.parent for card in bundled_root().glob("*/*/card.md"))
 NONE = pytest.param(None, marks=pytest.mark.skip(reason=f"no module in {bundled_root()} yet"))
 BORDER = 2  # pixels
 N_GALAXIES = 64
+LIGHT_TOLERANCE = 1e-5  # of the peak, against the SavedModel
 
 
 @pytest.fixture(
@@ -63,6 +65,10 @@ def test_the_files_are_those_of_the_card(folder):
     read_spec(folder).verify(folder)
 
 
+def test_the_checks_of_a_contribution_find_no_fault(folder):
+    assert [finding for finding in examine(folder) if not finding.holds] == []
+
+
 def test_the_folder_is_named_as_the_card_says(folder):
     assert read_spec(folder).label == f"{folder.parent.name}@{folder.name}"
 
@@ -76,6 +82,8 @@ def test_the_golden_outputs_are_reproduced(folder):
     assert {name.split("/")[0] for name in arrays} == set(spec.signatures)
     for signature in spec.signatures:
         _replay(load_engine(folder, spec), signature, arrays, spec.golden["relative_tolerance"])
+    for signature in spec.light:
+        _replay(load_engine(folder, spec, "light"), signature, arrays, LIGHT_TOLERANCE)
 
 
 def _replay(engine, signature, arrays, tolerance):

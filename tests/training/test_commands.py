@@ -50,6 +50,14 @@ def test_validation_of_a_module_that_is_not_there_is_one_line(make_recipe, write
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_validation_takes_the_module_before_the_recipe_or_none(make_recipe, write_recipe, capsys):
+    recipe = str(write_recipe(make_recipe()))
+    assert main(["validate", "hub:nothing@1", recipe]) == 2
+    assert "hub:nothing" in capsys.readouterr().err
+    assert main(["validate", recipe, "--count", "3"]) == 2
+    assert "tiny" in capsys.readouterr().err
+
+
 def test_help_lists_every_verb(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])

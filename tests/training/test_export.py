@@ -147,6 +147,27 @@ def test_any_random_number_is_an_orientation(program, arguments, extreme):
     assert np.all(np.isfinite(images))
 
 
+def test_light_files_replay_the_golden_sample(module_folder):
+    from training.light import check_light
+
+    check_light(module_folder, module_folder / "golden.npz")
+    spec = read_spec(module_folder)
+    assert set(spec.light) == {"generate", "decode"}
+    assert {name for chain in spec.light.values() for name in chain} <= set(spec.files)
+
+
+def test_light_files_with_other_weights_are_refused(module_folder, tmp_path):
+    from training.errors import ExportError
+    from training.light import check_light
+
+    with np.load(module_folder / "golden.npz") as golden:
+        arrays = dict(golden)
+    arrays["decode/out/image"] = 1.001 * arrays["decode/out/image"]
+    np.savez(tmp_path / "golden.npz", **arrays)
+    with pytest.raises(ExportError, match="'decode' differ"):
+        check_light(module_folder, tmp_path / "golden.npz")
+
+
 def test_existing_version_is_refused_and_stays(module_folder, trained):
     before = (module_folder / "card.md").read_bytes()
     with pytest.raises(ConfigError, match="released version never changes"):

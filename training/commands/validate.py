@@ -1,40 +1,67 @@
-"""``training validate``: measure an exported module against the held-out part of a stamp set."""
+"""``training validate``: measure a module against the held-out part of a stamp set."""
 
 import argparse
 import pathlib
 
 from ..config import Config
 
+PARTS = ("population", "latents", "conditions", "real", "isotropy", "shear")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's own options."""
+    """Add the verb's own options, and the module before the recipe."""
     parser.add_argument(
-        "--module", help="hub:NAME@VERSION or a folder (default: the recipe's export)"
+        "module", nargs="?", help="hub:NAME@VERSION or a folder (default: the recipe's export)"
     )
     parser.add_argument("--split", default="validation", choices=("validation", "test"))
     parser.add_argument("--count", type=int, default=10240, help="galaxies at most")
+    parser.add_argument(
+        "--morphology-count", type=int, help="of which statmorph measures so many (default: all)"
+    )
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=["population"], help="what to measure now"
+    )
+    parser.add_argument("--processes", type=int, help="how many measure (default: all cores)")
+    parser.add_argument(
+        "--real-stamps", help="RealGalaxyCatalog of the part real, with its fits table beside it"
+    )
+    parser.add_argument(
+        "--train-count", type=int, default=20_000, help="training galaxies of the part latents"
+    )
+    parser.add_argument(
+        "--draws", type=int, default=100_000, help="draws of the parts isotropy and conditions"
+    )
+    parser.add_argument("--rings", type=int, default=500, help="galaxies of the part shear")
     parser.add_argument(
         "--update-card", action="store_true", help="write the table into the module's card"
     )
 
 
 def run(config: Config, args: argparse.Namespace) -> None:
-    """Print the table with its counts and save report.md and bias.png."""
-    from galsim_hub import GenerativeGalaxyModel
-
-    from ..card import add_fidelity
-    from ..data.pipeline import StampSet
+    """Measure the parts asked for, then report on every part measured so far."""
     from ..validation import report
+    from ..validation.part import load_bars, load_parts
+    from ..validation.run import Validation
 
-    exported = (
-        pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
+    validation = Validation.open(config, address_of(config, args), args)
+    for name in args.parts:
+        validation.measure(name)
+    label = validation.model.spec.label
+    result = report.Report(
+        label, load_parts(validation.folder, validation.identity), load_bars(label)
     )
-    address = args.module or str(exported)
-    model = GenerativeGalaxyModel(address, on_extrapolate="ignore")
-    result = report.validate(model, StampSet(config.data.directory), args.split, args.count)
-    folder = pathlib.Path(config.workdir) / f"validation-{model.spec.name}-{model.spec.version}"
-    report.write_report(result, folder)
-    print(report.markdown(result))
-    print(f"Report in {folder}; the bars {'hold' if result.passed else 'DO NOT hold'}.")
+    print(report.write_report(result, validation.folder))
+    print(f"Report in {validation.folder}. {result.verdict}")
     if args.update_card:
-        add_fidelity(pathlib.Path(address), {"protocol": result.protocol, "rows": result.rows})
+        from galsim_hub.registry import locate
+
+        from ..card import add_fidelity
+
+        fidelity = {"protocol": result.protocol, "rows": result.rows, "verdict": result.verdict}
+        add_fidelity(locate(validation.model.file_name).folder, fidelity)
+
+
+def address_of(config: Config, args: argparse.Namespace) -> str:
+    """Return the module to measure: the one named, or the recipe's own."""
+    export = config.export
+    return args.module or str(pathlib.Path(export.directory) / export.name / str(export.version))

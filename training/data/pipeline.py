@@ -15,16 +15,17 @@ import tensorflow as tf
 
 from ..errors import DataError
 from .build import load_manifest
-from .records import parse
+from .records import ident_of, parse
+from .split import half_of
 
 ZERO_POINT = 25.94  # AB, of F814W counts in 1 s
 
 
 class StampSet:
-    """A finished stamp set on disk."""
+    """A finished stamp set on disk; with `half`, its training split is that half only."""
 
-    def __init__(self, directory: str):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory: str, half: int | None = None):
+        self.directory, self.half = pathlib.Path(directory), half
         self.manifest = load_manifest(directory)
         self.noise_power = np.load(self.directory / "noise_power.npy")
 
@@ -32,11 +33,27 @@ class StampSet:
     def identity(self) -> str:
         """Hash of what every shard holds, wherever the set is."""
         shards = {name: shard["sha256"] for name, shard in self.manifest["shards"].items()}
-        return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()
+        return digest if self.half is None else f"{digest}/half {self.half}"
 
     def count(self, split: str) -> int:
         """Return the number of stamps of a split."""
+        if split == "train" and self.half is not None:
+            return self._half_count
         return self.manifest["counts"][split]
+
+    @functools.cached_property
+    def _half_count(self) -> int:
+        # Read through once: the manifest does not know which stamps belong to which half.
+        data = tf.data.TFRecordDataset(self.files("train")).filter(self._in_half).batch(64)
+        return sum(int(tf.shape(records)[0]) for records in data)
+
+    def _in_half(self, record: tf.Tensor) -> tf.Tensor:
+        return tf.equal(half_of(ident_of(record)), self.half)
+
+    def _records(self, data: tf.data.Dataset, split: str) -> tf.data.Dataset:
+        """Leave out of the training split what belongs to the other half."""
+        return data if split != "train" or self.half is None else data.filter(self._in_half)
 
     def files(self, split: str) -> list[str]:
         """Return a split's shards in order."""
@@ -45,7 +62,7 @@ class StampSet:
 
     def ordered(self, split: str, batch: int) -> tf.data.Dataset:
         """Return a split once, in file order, without augmentation."""
-        data = tf.data.TFRecordDataset(self.files(split)).batch(batch)
+        data = self._records(tf.data.TFRecordDataset(self.files(split)), split).batch(batch)
         return data.map(self._upright, num_parallel_calls=2).prefetch(2)
 
     def training(
@@ -71,6 +88,7 @@ class StampSet:
         data = data.interleave(
             tf.data.TFRecordDataset, cycle_length=min(8, len(files)), block_length=4
         )
+        data = self._records(data, split)
         data = data.shuffle(1024, seed=int(rng.integers(2**31)), reshuffle_each_iteration=False)
         data = data.batch(batch, drop_remainder=True).skip(done)
         numbered = data.enumerate(start=epoch * (self.count(split) // batch) + done)

@@ -40,6 +40,13 @@ def parse(
     return stamps
 
 
+def ident_of(record: tf.Tensor) -> tf.Tensor:
+    """Return the IDENT of one record."""
+    return tf.io.parse_single_example(record, {"ident": tf.io.FixedLenFeature([], tf.int64)})[
+        "ident"
+    ]
+
+
 def write(path: str, stamps: Iterable[Stamp]) -> int:
     """Write a shard and return how many stamps it holds."""
     count = 0

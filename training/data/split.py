@@ -15,3 +15,8 @@ def split_fraction(ident: np.ndarray) -> np.ndarray:
 def split_of(ident: np.ndarray) -> np.ndarray:
     """Return 0 (train, 80%), 1 (validation, 10%) or 2 (test, 10%) for each IDENT."""
     return np.searchsorted([0.8, 0.9], split_fraction(ident), side="right")
+
+
+def half_of(ident):
+    """Return which half, 0 or 1, an IDENT belongs to, whatever its split: int64 array or tensor."""
+    return ident * 2246822519 % 2**32 // 2**31

@@ -30,7 +30,8 @@ class MaskedDense(keras.layers.Layer):
 
     def __init__(self, mask: np.ndarray, start: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        self.mask = tf.constant(mask, tf.float32)
+        # A variable, so that an exported program holds it once and not in every graph.
+        self.mask = tf.Variable(mask, trainable=False, dtype=tf.bool)
         self.start = start
 
     def build(self, input_shape):
@@ -41,7 +42,7 @@ class MaskedDense(keras.layers.Layer):
 
     def call(self, inputs):
         """Return inputs (mask * kernel) + bias."""
-        return tf.matmul(inputs, self.mask * self.kernel) + self.bias
+        return tf.matmul(inputs, tf.where(self.mask, self.kernel, 0.0)) + self.bias
 
 
 def autoregressive_masks(size: int, hidden: tuple[int, ...]) -> list[np.ndarray]:
@@ -93,11 +94,65 @@ class AutoregressiveLayer(keras.layers.Layer):
 
     def generate(self, noise: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """Return z(u), one latent after the other."""
-        columns = [tf.zeros_like(noise[:, 0])] * self.size
-        for i in range(self.size):
-            shift, log_scale = self.shift_and_log_scale(tf.stack(columns, axis=-1), features)
-            columns[i] = noise[:, i] * tf.exp(log_scale[:, i]) + shift[:, i]
-        return tf.stack(columns, axis=-1)
+        return generate_latents(noise, features, [weight.value for weight in self.kept])
+
+    @property
+    def kept(self) -> list[keras.Variable]:
+        """Kernel and bias of the conditioner, of each hidden layer, of the output layer."""
+        layers = [self.conditioner, *self.stack, self.output_layer]
+        return [weight for layer in layers for weight in (layer.kernel, layer.bias)]
+
+
+def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: list[tf.Tensor]) -> tf.Tensor:
+    """Return z(u) of the autoregressive layer with these weights, as `kept` orders them.
+
+    A hidden unit of degree d sees the first d latents only, so it is computed as soon as they are
+    known, and the passes for all latents cost as much as one. Masks are not needed, because no
+    entry outside them is read.
+    """
+    size = noise.shape[-1]
+    context = tf.matmul(features, weights[0]) + weights[1]
+    kernels = [sort_by_degree(kernel, size, rows=k > 0) for k, kernel in enumerate(weights[2::2])]
+    biases = [sort_by_degree(bias[None], size, rows=False) for bias in weights[3::2]]
+    biases[0] += sort_by_degree(context, size, rows=False)
+    biases = [tf.split(bias, unit_counts(bias.shape[1], size), axis=1) for bias in biases]
+    columns = tf.split(noise, size, axis=1)
+    latents: list[tf.Tensor] = []
+    hidden: list[list[tf.Tensor]] = [[] for _ in kernels[1:]]
+    for degree in range(size):
+        below = latents
+        for units, kernel, bias in zip(hidden, kernels[:-1], biases[:-1], strict=True):
+            units.append(tf.nn.silu(join(below, kernel, bias, degree)))
+            below = units
+        shift, log_scale = tf.split(join(below, kernels[-1], biases[-1], degree), 2, axis=1)
+        log_scale = MAX_LOG_SCALE * tf.tanh(log_scale / MAX_LOG_SCALE)
+        latents.append(columns[degree] * tf.exp(log_scale) + shift)
+    return tf.concat(latents, axis=1)
+
+
+def unit_counts(width: int, size: int) -> list[int]:
+    """Return how many of the units k of a layer have each degree k % size."""
+    return np.bincount(np.arange(width) % size, minlength=size).tolist()
+
+
+def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool) -> tf.Tensor:
+    """Return a kernel with its columns, and its rows if they are hidden units, by degree."""
+    for axis in (0, 1) if rows else (1,):
+        order = np.argsort(np.arange(kernel.shape[axis]) % size, kind="stable")
+        kernel = tf.gather(kernel, order, axis=axis)
+    return kernel
+
+
+def join(
+    below: list[tf.Tensor], kernel: tf.Tensor, biases: list[tf.Tensor], degree: int
+) -> tf.Tensor:
+    """Return the units of a degree before activation, from the units below that are known."""
+    if not below or not biases[degree].shape[1]:
+        return biases[degree]
+    seen = tf.concat(below, axis=1)
+    start = sum(bias.shape[1] for bias in biases[:degree])
+    stop = start + biases[degree].shape[1]
+    return tf.matmul(seen, kernel[: seen.shape[1], start:stop]) + biases[degree]
 
 
 class ConditionalFlow(keras.Model):
@@ -111,11 +166,9 @@ class ConditionalFlow(keras.Model):
         self.size, self.temperature = size, config.temperature
         self.flow_layers = [AutoregressiveLayer(size, config.hidden) for _ in range(config.layers)]
         rng = np.random.default_rng(0)
-        orders = [
+        self.orders = [
             np.arange(size)[::-1] if k % 2 else rng.permutation(size) for k in range(config.layers)
         ]
-        self.orders = [tf.constant(order, tf.int32) for order in orders]
-        self.inverses = [tf.constant(np.argsort(order), tf.int32) for order in orders]
         names = {
             "latent_mean": size,
             "latent_scale": size,
@@ -150,6 +203,13 @@ class ConditionalFlow(keras.Model):
         flow.condition_scale.assign(features.std(axis=0))
         return flow
 
+    @property
+    def masks(self) -> list[tf.Variable]:
+        """The masks of all layers, which are no weights."""
+        return [
+            dense.mask for layer in self.flow_layers for dense in (*layer.stack, layer.output_layer)
+        ]
+
     def features(self, conditions: tf.Tensor) -> tf.Tensor:
         """Return what the layers see of the conditions."""
         return standardise_conditions(conditions, self.condition_mean, self.condition_scale)
@@ -168,9 +228,17 @@ class ConditionalFlow(keras.Model):
     def sample(self, noise: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
         """Return latents for standard normal `noise`, (n, size), at the flow's temperature."""
         features = self.features(conditions)
-        x = noise * self.temperature
-        for layer, inverse in zip(reversed(self.flow_layers), reversed(self.inverses), strict=True):
-            x = tf.gather(layer.generate(x, features), inverse, axis=1)
+        # A loop in the graph, which unrolled would take seconds to load.
+        layers = [[weight.value for weight in layer.kept] for layer in self.flow_layers]
+        stacked = [tf.stack(same) for same in zip(*layers, strict=True)]
+        inverses = tf.constant(np.argsort(self.orders, axis=1), tf.int32)
+
+        def undo(k: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            x = generate_latents(x, features, [tf.gather(weight, k) for weight in stacked])
+            return k - 1, tf.gather(x, tf.gather(inverses, k), axis=1)
+
+        start = [tf.constant(len(layers) - 1), noise * self.temperature]
+        _, x = tf.while_loop(lambda k, _: k >= 0, undo, start)
         return x * self.latent_scale + self.latent_mean
 
     def call(self, latents, conditions):

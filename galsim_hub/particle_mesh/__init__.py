@@ -1,0 +1,65 @@
+"""A differentiable particle-mesh simulator of large-scale structure, in TensorFlow.
+
+From a cosmology and a seed to the density of matter today, with gradients of everything: of the
+initial field, of the cosmological parameters and of the steps.
+
+>>> from galsim_hub import particle_mesh as pm
+>>> box, cosmology = pm.Box(8, 50.0), pm.Planck15()
+>>> growth = pm.Growth(cosmology)
+>>> linear = pm.linear_field(box, pm.EisensteinHu(cosmology), seed=1)
+>>> particles = pm.start(linear, box, growth, a=0.1)
+>>> particles = pm.evolve(particles, box, growth, pm.scale_factors(0.1, 1.0, 3))
+>>> pm.density(particles.displacement, box).shape
+TensorShape([8, 8, 8])
+
+Lengths are comoving, in Mpc/h, wavenumbers in h/Mpc, momenta a^2 E dx / d ln a in Mpc/h. Fields are
+(batch, x, y, z) or (x, y, z). Importing this package starts TensorFlow; importing
+``galsim_hub`` does not.
+"""
+
+from __future__ import annotations
+
+from .box import Box
+from .cosmology import Cosmology, Planck15, Planck18
+from .fourier import to_field, to_modes
+from .gravity import acceleration, density
+from .growth import Growth
+from .lpt import Particles, start
+from .modes import linear_field, linear_modes, white_modes
+from .nbody import evolve, snapshots
+from .planes import Plane, born_convergence, density_plane, slab_middles
+from .power import EisensteinHu, TabulatedPower, sigma
+from .sharpening import sharpen
+from .spectrum import correlation, power_spectrum, transfer_function
+from .steps import scale_factors
+
+__all__ = [
+    "Box",
+    "Cosmology",
+    "EisensteinHu",
+    "Growth",
+    "Particles",
+    "Planck15",
+    "Planck18",
+    "Plane",
+    "TabulatedPower",
+    "acceleration",
+    "born_convergence",
+    "correlation",
+    "density",
+    "density_plane",
+    "evolve",
+    "linear_field",
+    "linear_modes",
+    "power_spectrum",
+    "scale_factors",
+    "sharpen",
+    "sigma",
+    "slab_middles",
+    "snapshots",
+    "start",
+    "to_field",
+    "to_modes",
+    "transfer_function",
+    "white_modes",
+]

@@ -1,0 +1,1 @@
+"""The names of other particle-mesh codes, for scripts that were written for them."""

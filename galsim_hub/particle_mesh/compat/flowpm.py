@@ -1,0 +1,269 @@
+"""The calls of FlowPM, on this package's physics.
+
+A script that says ``import flowpm`` may say ``from galsim_hub.particle_mesh.compat import flowpm``.
+As there, lengths are in cells, a state is one tensor (3, batch, particle, 3) of positions, momenta
+and forces, and fields are (batch, x, y, z). The growth is this package's: displacements of second
+order are about 1% larger than FlowPM's, whose D2 is that of a universe of matter alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import BoxError
+from ..box import Box
+from ..cosmology import Cosmology, Planck15
+from ..gravity import acceleration
+from ..growth import Growth
+from ..lpt import Particles, start
+from ..modes import linear_field as _linear_field
+from ..nbody import evolve, snapshots
+from ..paint import paint, read
+from ..power import EisensteinHu
+from ..spectrum import power_spectrum as _power_spectrum
+
+__all__ = [
+    "Planck15",
+    "cic_paint",
+    "cic_readout",
+    "linear_field",
+    "linear_matter_power",
+    "lpt_init",
+    "nbody",
+    "power_spectrum",
+]
+
+Tensor = Any
+
+
+def linear_field(
+    nc: int | Sequence[int],
+    boxsize: float | Sequence[float],
+    pk: Callable[[Any], Any],
+    batch_size: int = 1,
+    seed: int | None = None,
+    dtype: Any = tf.float32,
+) -> Tensor:
+    """Draw linear density fields.
+
+    Parameters
+    ----------
+    nc : int or sequence of int
+        Cells along each side.
+    boxsize : float or sequence of float
+        Sides [Mpc/h].
+    pk : function
+        Power [(Mpc/h)^3] of an array of wavenumbers [h/Mpc].
+    batch_size : int
+        Number of fields.
+    seed : int, optional
+        Of the first field; those after it have the next whole numbers. A new one by default.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    tensor
+        Shape (batch_size, nx, ny, nz).
+    """
+    first = int(np.random.default_rng().integers(2**32)) if seed is None else seed
+    seeds = [first + i for i in range(batch_size)]
+
+    def power(k: Tensor) -> Tensor:
+        flat = tf.reshape(k, [-1])  # interpolators of one dimension are common
+        known = tf.get_static_value(flat)
+        return tf.reshape(pk(flat if known is None else known), tf.shape(k))
+
+    return _linear_field(Box(nc, boxsize), power, seeds, dtype=dtype)
+
+
+def lpt_init(
+    cosmo: Cosmology | Tensor,
+    linear: Tensor | None = None,
+    a: float | Tensor | None = None,
+    order: int = 2,
+    *,
+    a0: float | Tensor | None = None,
+) -> Tensor:
+    """Move particles from the grid to where perturbation theory puts them.
+
+    Parameters
+    ----------
+    cosmo : Cosmology or tensor
+        May be left out, for Planck 2015: then the linear field comes first.
+    linear : tensor
+        Linear density contrast today, shape (batch, nx, ny, nz).
+    a : float or tensor
+        Scale factor.
+    order : int
+        1 or 2.
+    a0 : float or tensor, optional
+        Another name of `a`.
+
+    Returns
+    -------
+    tensor
+        Shape (3, batch, particle, 3): positions, momenta and forces [cell].
+    """
+    if not isinstance(cosmo, Cosmology):
+        cosmo, linear, a = Planck15(), cosmo, linear if a is None else a
+    linear = tf.convert_to_tensor(linear)
+    box = _cells(linear.shape[1:])
+    scale_factor = a if a0 is None else a0
+    growth = Growth(cosmo)
+    particles = start(linear, box, growth, scale_factor, order=order, gradient="four_point")
+    return _state(particles, box, cosmo)
+
+
+def nbody(
+    cosmo: Cosmology | Tensor,
+    state: Tensor,
+    stages: Any,
+    nc: int | Sequence[int] | None = None,
+    pm_nc_factor: int = 1,
+    return_intermediate_states: bool = False,  # noqa: FBT001, FBT002 - FlowPM's signature
+) -> Any:
+    """Evolve a state with FastPM steps.
+
+    Parameters
+    ----------
+    cosmo : Cosmology or tensor
+        May be left out, for Planck 2015: then the state comes first.
+    state : tensor
+        Shape (3, batch, particle, 3), at the first scale factor.
+    stages : sequence of float
+        Ascending scale factors.
+    nc : int or sequence of int
+        Cells along each side.
+    pm_nc_factor : int
+        Force mesh cells along a particle cell.
+    return_intermediate_states : bool
+        Whether to return the state after each step.
+
+    Returns
+    -------
+    tensor or list of (float, tensor)
+        The last state, or the scale factor and state after each step.
+    """
+    if not isinstance(cosmo, Cosmology):
+        cosmo, state, stages, nc = Planck15(), cosmo, state, stages
+    if nc is None:
+        raise BoxError("nbody needs nc, the cells along a side. Give it after the stages.", nc)
+    if len(stages) < 2:
+        return state
+    box = _cells([nc] * 3 if isinstance(nc, int) else nc)
+    growth, particles = Growth(cosmo), _particles(state, box)
+    if return_intermediate_states:
+        steps = snapshots(particles, box, growth, stages, stages[1:], resolution=pm_nc_factor)
+        return [(a, _state(found, box, cosmo, pm_nc_factor)) for a, found in steps]
+    end = evolve(particles, box, growth, stages, resolution=pm_nc_factor)
+    return _state(end, box, cosmo, pm_nc_factor)
+
+
+def cic_paint(mesh: Tensor, part: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Add particles to a mesh.
+
+    Parameters
+    ----------
+    mesh : tensor
+        Shape (batch, nx, ny, nz).
+    part : tensor
+        Positions [cell], shape (batch, particle, 3).
+    weight : tensor, optional
+        Shape (batch, particle); 1 by default.
+
+    Returns
+    -------
+    tensor
+        Shape (batch, nx, ny, nz).
+    """
+    part = tf.convert_to_tensor(part)
+    weight = tf.ones_like(part[..., 0]) if weight is None else tf.convert_to_tensor(weight)
+    return mesh + paint(tf.linalg.matrix_transpose(part), weight, tuple(mesh.shape[1:]))
+
+
+def cic_readout(mesh: Tensor, part: Tensor) -> Tensor:
+    """Interpolate a mesh at particles.
+
+    Parameters
+    ----------
+    mesh : tensor
+        Shape (batch, nx, ny, nz).
+    part : tensor
+        Positions [cell], shape (batch, particle, 3).
+
+    Returns
+    -------
+    tensor
+        Shape (batch, particle).
+    """
+    return read(tf.convert_to_tensor(mesh), tf.linalg.matrix_transpose(part))
+
+
+def linear_matter_power(cosmo: Cosmology, k: Any, a: float | Tensor = 1.0) -> Tensor:
+    """Return the linear power spectrum of Eisenstein and Hu.
+
+    Parameters
+    ----------
+    cosmo : Cosmology
+        Its parameters.
+    k : array_like
+        Wavenumbers [h/Mpc].
+    a : float or tensor
+        Scale factor.
+
+    Returns
+    -------
+    tensor of float64
+        Power [(Mpc/h)^3].
+    """
+    return EisensteinHu(cosmo)(k) * Growth(cosmo).first(a) ** 2
+
+
+def power_spectrum(field: Tensor, boxsize: float | Sequence[float]) -> tuple[Any, Tensor]:
+    """Measure the power spectra of fields.
+
+    Parameters
+    ----------
+    field : tensor
+        Shape (batch, nx, ny, nz).
+    boxsize : float or sequence of float
+        Sides [Mpc/h].
+
+    Returns
+    -------
+    k : ndarray
+        Wavenumbers [h/Mpc].
+    power : tensor
+        Power [(Mpc/h)^3], shape (batch, shell).
+    """
+    field = tf.convert_to_tensor(field)
+    spectrum = _power_spectrum(field, Box(field.shape[1:], boxsize))
+    return spectrum.k, spectrum.power
+
+
+def _cells(shape: Sequence[int]) -> Box:
+    """Return the box in which a cell is the unit of length."""
+    return Box(list(shape), [float(n) for n in shape])
+
+
+def _particles(state: Tensor, box: Box) -> Particles:
+    state = tf.convert_to_tensor(state)
+    x, p = (tf.reshape(tf.linalg.matrix_transpose(state[i]), [-1, 3, *box.shape]) for i in range(2))
+    return Particles(x - _corners(box, x.dtype), p)
+
+
+def _state(particles: Particles, box: Box, cosmo: Cosmology, resolution: int = 1) -> Tensor:
+    x, p = particles
+    force = acceleration(x, box, resolution=resolution) * tf.cast(1.5 * cosmo.Omega_m, x.dtype)
+    rows = [x + _corners(box, x.dtype), p, force]
+    flat = [tf.reshape(field, [-1, 3, box.n_cells]) for field in rows]
+    return tf.stack([tf.linalg.matrix_transpose(field) for field in flat])
+
+
+def _corners(box: Box, dtype: Any) -> Tensor:
+    return tf.constant(np.indices(box.shape), dtype)

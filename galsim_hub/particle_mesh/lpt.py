@@ -1,0 +1,214 @@
+"""Lagrangian perturbation theory: where particles start, to first or second order.
+
+A particle that began at q is at x = q + D1 psi1 + D2 psi2, with psi1 = -grad phi1 and psi2 = grad
+phi2 (Bouchet et al. 1995, A&A 296, 575). Its momentum is p = a^2 E dx / d ln a.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from ..errors import StepsError
+from .box import Box
+from .cosmology import as_float64
+from .fourier import to_field, to_modes
+from .growth import Growth
+from .kernels import gradient_kernels, inverse_laplacian
+
+__all__ = ["Particles", "displacements", "first_order", "second_order", "start"]
+
+Tensor = Any
+
+
+class Particles(NamedTuple):
+    """Particles, each known by the cell that it began in.
+
+    Attributes
+    ----------
+    displacement : tensor
+        From the particle's own corner of the grid [Mpc/h], shape (..., 3, nx, ny, nz).
+    momentum : tensor
+        a^2 E dx / d ln a [Mpc/h], same shape.
+    """
+
+    displacement: Tensor
+    momentum: Tensor
+
+    def positions(self, box: Box) -> Tensor:
+        """Return where the particles are, inside the box.
+
+        Parameters
+        ----------
+        box : Box
+            The box that they live in.
+
+        Returns
+        -------
+        tensor
+            Positions [Mpc/h], shape (..., nx * ny * nz, 3).
+        """
+        x = self.displacement
+        box.check_field(x.shape, components=3)
+        corners = [
+            tf.cast(tf.range(n), x.dtype) * h for n, h in zip(box.shape, box.cell, strict=True)
+        ]
+        x += tf.stack(tf.meshgrid(*corners, indexing="ij"))
+        side = tf.reshape(tf.constant(box.size, x.dtype), [3, 1, 1, 1])
+        flat = tf.reshape(tf.math.floormod(x, side), [*_leading(x, 4), 3, box.n_cells])
+        return tf.linalg.matrix_transpose(flat)
+
+
+def start(
+    linear: Tensor,
+    box: Box,
+    growth: Growth,
+    a: float | Tensor,
+    *,
+    order: int = 2,
+    gradient: str = "spectral",
+) -> Particles:
+    """Move particles from the grid to where perturbation theory puts them.
+
+    Parameters
+    ----------
+    linear : tensor
+        Linear density contrast today, shape (..., nx, ny, nz).
+    box : Box
+        Its grid.
+    growth : Growth
+        Of the cosmology; gradients flow to its parameters.
+    a : float or tensor
+        Scale factor to start at.
+    order : int
+        1 (Zel'dovich) or 2.
+    gradient : str
+        ``"spectral"`` or ``"four_point"``.
+
+    Returns
+    -------
+    Particles
+        In the precision of `linear`.
+
+    Raises
+    ------
+    StepsError
+        If the order is neither 1 nor 2.
+
+    Examples
+    --------
+    >>> from galsim_hub.particle_mesh import Box, Growth, Planck15
+    >>> particles = start(tf.zeros([8, 8, 8]), Box(8, 100.0), Growth(Planck15()), 0.1)
+    >>> particles.momentum.shape
+    TensorShape([3, 8, 8, 8])
+    """
+    if order not in (1, 2):
+        raise StepsError(
+            f"Perturbation theory of order {order!r} is not known. Give 1 or 2.", order
+        )
+    fields = displacements(linear, box, order=order, gradient=gradient)
+    a = as_float64(a)
+    speed = a**2 * growth.cosmology.expansion(a)
+    size = [growth.first(a), growth.second(a)]
+    rate = [growth.first_rate(a), growth.second_rate(a)]
+    x = sum(tf.cast(d, f.dtype) * f for d, f in zip(size, fields, strict=False))
+    p = sum(
+        tf.cast(speed * r * d, f.dtype) * f for d, r, f in zip(size, rate, fields, strict=False)
+    )
+    return Particles(x, p)
+
+
+def displacements(
+    linear: Tensor, box: Box, *, order: int = 2, gradient: str = "spectral"
+) -> list[Tensor]:
+    """Return psi1, and psi2 if it is asked for [Mpc/h].
+
+    Parameters
+    ----------
+    linear : tensor
+        Linear density contrast today, shape (..., nx, ny, nz).
+    box : Box
+        Its grid.
+    order : int
+        1 or 2.
+    gradient : str
+        ``"spectral"`` or ``"four_point"``.
+
+    Returns
+    -------
+    list of tensor
+        Shape (..., 3, nx, ny, nz) each.
+    """
+    linear = tf.convert_to_tensor(linear)
+    box.check_field(linear.shape)
+    modes = to_modes(linear)
+    fields = [first_order(modes, box, gradient)]
+    if order == 2:
+        fields.append(second_order(modes, box, gradient))
+    return fields
+
+
+def first_order(modes: Tensor, box: Box, gradient: str = "spectral") -> Tensor:
+    """Return psi1 = -grad of the inverse Laplacian of a density [Mpc/h].
+
+    Parameters
+    ----------
+    modes : tensor of complex
+        Transform of the density contrast.
+    box : Box
+        Its grid.
+    gradient : str
+        ``"spectral"`` or ``"four_point"``.
+
+    Returns
+    -------
+    tensor
+        Shape (..., 3, nx, ny, nz).
+    """
+    potential = _times(modes, inverse_laplacian(box))
+    fields = [
+        to_field(_times(potential, -1j * kernel), box.shape)
+        for kernel in gradient_kernels(box, gradient)
+    ]
+    return tf.stack(fields, axis=-4)
+
+
+def second_order(modes: Tensor, box: Box, gradient: str = "spectral") -> Tensor:
+    """Return psi2 = grad phi2 [Mpc/h].
+
+    Parameters
+    ----------
+    modes : tensor of complex
+        Transform of the linear density contrast.
+    box : Box
+        Its grid.
+    gradient : str
+        ``"spectral"`` or ``"four_point"``.
+
+    Returns
+    -------
+    tensor
+        Shape (..., 3, nx, ny, nz).
+    """
+    kernels = gradient_kernels(box, gradient)
+    potential = _times(modes, inverse_laplacian(box))
+
+    def curvature(i: int, j: int) -> Tensor:
+        return to_field(_times(potential, -kernels[i] * kernels[j]), box.shape)
+
+    xx, yy, zz = (curvature(i, i) for i in range(3))
+    source = xx * yy + yy * zz + zz * xx
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        source -= curvature(i, j) ** 2
+    return -first_order(to_modes(source), box, gradient)
+
+
+def _times(modes: Tensor, kernel: Any) -> Tensor:
+    return modes * tf.cast(kernel, modes.dtype)
+
+
+def _leading(x: Tensor, n: int) -> list[Any]:
+    """Return the axes before the last `n`, as far as they are known."""
+    static, dynamic = x.shape[:-n].as_list(), tf.shape(x)
+    return [dynamic[i] if size is None else size for i, size in enumerate(static)]

@@ -1,0 +1,177 @@
+"""Linear density modes from a seed, the same at every resolution.
+
+The random number of a mode is a hash of the seed and of the mode's own whole-number wavevector. So
+a finer grid of the same box has the same large scales, and no generator's state matters.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ..errors import BoxError, SeedError
+from .box import Box
+from .cosmology import as_float64
+from .fourier import to_field
+from .power import PowerFunction
+
+__all__ = ["linear_field", "linear_modes", "white_modes"]
+
+MOST_CELLS = 2**20  # along a side: 3 x 20 bits make a mode's key
+
+Tensor = Any
+
+
+def white_modes(box: Box, seed: int) -> NDArray[np.complex128]:
+    """Draw a complex Gaussian number of unit variance for each mode.
+
+    Parameters
+    ----------
+    box : Box
+        Gives the modes; a box of the same proportions with more cells has the same ones and more.
+    seed : int
+        From 0 to 2**64 - 1.
+
+    Returns
+    -------
+    ndarray of complex128
+        Shape (nx, ny, nz / 2 + 1), with the symmetry of the transform of a real field. The mode at
+        0 is 0.
+
+    Raises
+    ------
+    SeedError
+        If the seed is not a whole number in that range.
+    BoxError
+        If a side has more than 2**20 cells.
+    """
+    if max(box.shape) > MOST_CELLS:
+        raise BoxError(
+            f"{box.shape} cells are more than the 2**20 a side that modes can be numbered for. "
+            "Choose fewer.",
+            box.shape,
+        )
+    mine, partner = _keys(box)
+    # A mode and its partner at -k are one number and its conjugate: the larger key owns it.
+    first, second = _normals(np.maximum(mine, partner), _check_seed(seed))
+    modes = np.where(
+        mine == partner,
+        first,
+        (first + 1j * np.where(mine > partner, second, -second)) / np.sqrt(2),
+    )
+    modes[0, 0, 0] = 0.0
+    return modes
+
+
+def linear_modes(box: Box, power: PowerFunction, white: Tensor) -> Tensor:
+    """Give white modes the power of a spectrum.
+
+    Parameters
+    ----------
+    box : Box
+        Its grid.
+    power : function
+        Power today [(Mpc/h)^3] of wavenumbers [h/Mpc]; gradients flow through it.
+    white : array_like or tensor of complex
+        Modes of unit variance, such as `white_modes`, shape (..., nx, ny, nz / 2 + 1).
+
+    Returns
+    -------
+    tensor of complex128
+        Transform of the linear density contrast today, in the convention of numpy's `rfftn`.
+    """
+    k = box.wavenumber()
+    k[0, 0, 0] = k[0, 0, 1]  # its mode is made 0 below
+    amplitude = tf.sqrt(as_float64(power(tf.constant(k))) / box.volume) * box.n_cells
+    amplitude *= np.where(np.arange(k.size).reshape(k.shape) == 0, 0.0, 1.0)
+    return tf.cast(amplitude, tf.complex128) * tf.cast(white, tf.complex128)
+
+
+def linear_field(
+    box: Box,
+    power: PowerFunction,
+    seed: int | list[int] = 0,
+    *,
+    dtype: Any = tf.float32,
+) -> Tensor:
+    """Draw the linear density contrast today on the grid.
+
+    Parameters
+    ----------
+    box : Box
+        Its grid.
+    power : function
+        Power today [(Mpc/h)^3] of wavenumbers [h/Mpc], such as `EisensteinHu`.
+    seed : int or list of int
+        One seed a field.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    tensor
+        Shape (nx, ny, nz), or (n, nx, ny, nz) for a list of n seeds.
+
+    Examples
+    --------
+    >>> from galsim_hub.particle_mesh import Box, EisensteinHu, Planck15
+    >>> linear_field(Box(16, 100.0), EisensteinHu(Planck15()), seed=[1, 2]).shape
+    TensorShape([2, 16, 16, 16])
+    """
+    seeds = seed if isinstance(seed, list) else [seed]
+    white = np.stack([white_modes(box, one) for one in seeds])
+    field = tf.cast(to_field(linear_modes(box, power, white), box.shape), dtype)
+    return field if isinstance(seed, list) else field[0]
+
+
+def _check_seed(seed: int) -> np.uint64:
+    try:
+        whole = operator.index(seed)
+    except TypeError as error:
+        raise SeedError(f"The seed {seed!r} is not a whole number. Give an int.", seed) from error
+    if not 0 <= whole < 2**64:
+        raise SeedError(f"The seed {seed} is not from 0 to 2**64 - 1. Give another.", seed)
+    return np.uint64(whole)
+
+
+def _keys(box: Box) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Give wavevectors and their negatives numbers that do not depend on the grid's size."""
+    axes = [np.round(np.fft.fftfreq(n) * n).astype(np.int64) for n in box.shape]
+    axes[2] = axes[2][: box.shape[2] // 2 + 1]
+    mine, partner = (np.zeros([1, 1, 1], np.uint64) for _ in range(2))
+    for i, (n, axis) in enumerate(zip(box.shape, axes, strict=True)):
+        shape = [1, 1, 1]
+        shape[i] = -1
+        negative = np.where(axis == -(n // 2), axis, -axis)  # the Nyquist mode is its own
+        # The last axis has the top bits, so that the half of the modes that is kept owns them.
+        shift = np.uint64(20 * i)
+        mine = mine | ((axis + MOST_CELLS // 2).astype(np.uint64).reshape(shape) << shift)
+        partner = partner | ((negative + MOST_CELLS // 2).astype(np.uint64).reshape(shape) << shift)
+    return mine, partner
+
+
+def _normals(
+    keys: NDArray[np.uint64], seed: np.uint64
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return two independent normal numbers a key, by Box and Muller's method."""
+    with np.errstate(over="ignore"):  # arithmetic modulo 2**64 is what is meant
+        state = _mix(_mix(np.atleast_1d(seed) + np.uint64(1)) ^ _mix(keys))
+        bits = _mix(state), _mix(state + np.uint64(0x9E3779B97F4A7C15))
+    first, second = ((b >> np.uint64(11)).astype(np.float64) * 2.0**-53 for b in bits)
+    radius = np.sqrt(-2.0 * np.log1p(-first))
+    return radius * np.cos(2 * np.pi * second), radius * np.sin(2 * np.pi * second)
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Scramble 64-bit numbers one to one.
+
+    Source: Steele, Lea and Flood 2014, OOPSLA, "Fast splittable pseudorandom number generators".
+    """
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,191 @@
+"""Lens planes through simulated boxes, and the convergence along the line of sight.
+
+A light cone is a pile of slabs, each cut from the box at the scale factor of its own distance; see
+`galsim_hub.particle_mesh.snapshots`. The third axis is the line of sight, and the observer looks
+along the first two from the middle of the box; the box repeats where the view is wider.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import BoxError
+from .box import Box
+from .cosmology import HUBBLE_DISTANCE, Cosmology, as_float64
+from .lpt import Particles
+from .paint import paint, read
+
+__all__ = ["Plane", "born_convergence", "density_plane", "slab_middles"]
+
+Tensor = Any
+
+
+class Plane(NamedTuple):
+    """The matter of a slab, projected along the line of sight.
+
+    Attributes
+    ----------
+    contrast : tensor
+        Surface density over its mean, minus 1, shape (..., x, y).
+    distance : float or tensor
+        Comoving distance of the slab's middle [Mpc/h].
+    width : float
+        Thickness of the slab [Mpc/h].
+    size : tuple of 2 float
+        Sides of the plane [Mpc/h].
+    """
+
+    contrast: Tensor
+    distance: Tensor
+    width: float
+    size: tuple[float, float]
+
+
+def density_plane(
+    particles: Particles,
+    box: Box,
+    *,
+    depth: float,
+    width: float,
+    distance: float | Tensor,
+    resolution: int,
+) -> Plane:
+    """Project the particles of a slab onto a plane.
+
+    Parameters
+    ----------
+    particles : Particles
+        At the scale factor of the slab.
+    box : Box
+        Their box.
+    depth : float
+        Middle of the slab along the third axis of the box [Mpc/h]; the slab may wrap around.
+    width : float
+        Thickness, up to the box's side [Mpc/h].
+    distance : float or tensor
+        Comoving distance of the slab's middle from the observer [Mpc/h].
+    resolution : int
+        Pixels along each side.
+
+    Returns
+    -------
+    Plane
+        Differentiable in the two directions across the line of sight.
+
+    Raises
+    ------
+    BoxError
+        If the slab is thicker than the box, or has no thickness.
+    """
+    if not 0 < width <= box.size[2]:
+        raise BoxError(
+            f"A slab of {width} Mpc/h was asked for in a box {box.size[2]} Mpc/h deep. Cut several "
+            "thinner slabs.",
+            width,
+        )
+    x = particles.positions(box)
+    batch = x.shape[:-2].as_list()
+    x = tf.reshape(x, [-1, box.n_cells, 3])
+    offset = tf.math.floormod(x[..., 2] - depth + 0.5 * width, box.size[2])
+    inside = tf.cast(offset < width, x.dtype)
+    across = tf.stack([x[..., i] * (resolution / box.size[i]) for i in range(2)], axis=1)
+    mean = box.n_cells * (width / box.size[2]) / resolution**2
+    surface = paint(across, inside, (resolution, resolution)) / mean
+    contrast = tf.reshape(surface - 1.0, [*batch, resolution, resolution])
+    return Plane(contrast, distance, width, box.size[:2])
+
+
+def born_convergence(
+    planes: Sequence[Plane],
+    cosmology: Cosmology,
+    *,
+    source: float,
+    field: float,
+    n_pixels: int,
+) -> Tensor:
+    """Add up the convergence of lens planes along straight lines of sight.
+
+    Parameters
+    ----------
+    planes : sequence of Plane
+        Slabs that fill the line of sight up to the source; those behind it do not count.
+    cosmology : Cosmology
+        Gives scale factors and the strength of the lenses.
+    source : float
+        Scale factor of the sources.
+    field : float
+        Side of the square map [deg].
+    n_pixels : int
+        Pixels along a side.
+
+    Returns
+    -------
+    tensor
+        Convergence, shape (..., n_pixels, n_pixels).
+
+    Raises
+    ------
+    BoxError
+        If there is no plane.
+
+    Source: Jain, Seljak and White 2000, ApJ 530, 547, equation 7, with the sum over slabs.
+    """
+    if not planes:
+        raise BoxError("The convergence of no plane was asked for. Give at least one.", 0)
+    behind = cosmology.comoving_distance(source)
+    angle = np.deg2rad(field) * ((np.arange(n_pixels) + 0.5) / n_pixels - 0.5)
+    chi = tf.stack([as_float64(plane.distance) for plane in planes])
+    width = np.array([plane.width for plane in planes])
+    across = cosmology.curved(chi)
+    remaining = tf.maximum(cosmology.curved(behind - chi), 0.0) / cosmology.curved(behind)
+    strength = 1.5 * cosmology.Omega_m / HUBBLE_DISTANCE**2
+    weights = strength * width * across * remaining / cosmology.scale_factor(chi)
+    seen = [_look(plane, across[i] * angle) for i, plane in enumerate(planes)]
+    return sum(tf.cast(weights[i], map_.dtype) * map_ for i, map_ in enumerate(seen))
+
+
+def _look(plane: Plane, offsets: Tensor) -> Tensor:
+    """Interpolate a plane at offsets from its middle [Mpc/h]."""
+    contrast = plane.contrast
+    shape = contrast.shape[-2:].as_list()
+    n_pixels = offsets.shape[0]
+    grid = tf.meshgrid(offsets, offsets, indexing="ij")
+    cells = [
+        tf.reshape((side / size + 0.5) * n, [-1])
+        for side, size, n in zip(grid, plane.size, shape, strict=True)
+    ]
+    mesh = tf.reshape(contrast, [-1, *shape])
+    positions = tf.cast(tf.stack(cells)[None], mesh.dtype)
+    positions = tf.repeat(positions, mesh.shape[0], axis=0)
+    batch = contrast.shape[:-2].as_list()
+    return tf.reshape(read(mesh, positions), [*batch, n_pixels, n_pixels])
+
+
+def slab_middles(first: float, last: float, width: float) -> list[float]:
+    """Return the middles of the slabs that fill a line of sight.
+
+    Parameters
+    ----------
+    first, last : float
+        Comoving distances where the first slab begins and the last ends [Mpc/h].
+    width : float
+        Greatest thickness of a slab [Mpc/h].
+
+    Returns
+    -------
+    list of float
+        Comoving distances [Mpc/h], at equal steps.
+
+    Examples
+    --------
+    >>> slab_middles(0.0, 100.0, 50.0)
+    [25.0, 75.0]
+    """
+    n_slabs = math.ceil((last - first) / width)
+    edges = np.linspace(first, last, n_slabs + 1)
+    return [float(middle) for middle in 0.5 * (edges[1:] + edges[:-1])]

@@ -1,0 +1,288 @@
+"""The registries that names are looked up in: the bundled modules, then the user's own.
+
+The user's come from ``GALSIM_HUB_REGISTRY`` (paths or https addresses of ``index.json`` files,
+with commas between them) and from the key ``registries`` of the file that `config_path` names.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from .cache import cache_root, find
+from .errors import DownloadError, RegistryError, RegistryWarning
+from .index import INDEX_NAME, Index, Release, parse_index, read_index
+from .spec import CARD_NAME
+from .transfer import Promise, download, is_remote, writing_to
+
+__all__ = [
+    "Listing",
+    "bundled_folder",
+    "bundled_index",
+    "bundled_root",
+    "config_path",
+    "is_bundled",
+    "is_bundled_identity",
+    "list_releases",
+    "read_registries",
+    "registry_places",
+]
+
+_REGISTRIES = "GALSIM_HUB_REGISTRY"
+_CONFIG = "GALSIM_HUB_CONFIG"
+_MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Say where one release can be had.
+
+    Attributes
+    ----------
+    release : Release
+    registry : str
+        The path or address of the index that lists it.
+    is_bundled : bool
+        Whether it comes with the package.
+    folder : pathlib.Path or None
+        Where it is on this machine, None if it has to be downloaded.
+    """
+
+    release: Release
+    registry: str
+    is_bundled: bool
+    folder: Path | None
+
+
+def bundled_root() -> Path:
+    """Find the folder of the modules that come with the package.
+
+    Returns
+    -------
+    pathlib.Path
+        ``hub_modules`` inside the package when installed, beside it in a source checkout.
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / "hub_modules"
+    return installed if installed.is_dir() else package.parent / "hub_modules"
+
+
+def bundled_folder(name: str, version: int) -> Path:
+    """Name the folder of a version that comes with the package.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+
+    Returns
+    -------
+    pathlib.Path
+        It need not exist.
+    """
+    return bundled_root() / name / str(version)
+
+
+def is_bundled(name: str, version: int) -> bool:
+    """Tell whether a version of a module comes with the package.
+
+    Parameters
+    ----------
+    name : str
+    version : int
+
+    Returns
+    -------
+    bool
+    """
+    return (bundled_folder(name, version) / CARD_NAME).is_file()
+
+
+def is_bundled_identity(sha256: str) -> bool:
+    """Tell whether an identity is that of a module that comes with the package.
+
+    Parameters
+    ----------
+    sha256 : str
+        As `ModuleSpec` gives it.
+
+    Returns
+    -------
+    bool
+    """
+    return any(
+        release.identity == sha256 and is_bundled(release.name, release.version)
+        for release in bundled_index().releases
+    )
+
+
+def config_path() -> Path:
+    """Name the user's configuration file; it need not exist.
+
+    Returns
+    -------
+    pathlib.Path
+        ``GALSIM_HUB_CONFIG``, or ``galsim_hub.yaml`` in the platform's folder.
+    """
+    chosen = os.environ.get(_CONFIG)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs  # here: 10 ms that `import galsim_hub` need not take
+
+    return Path(platformdirs.user_config_dir("galsim_hub", appauthor=False)) / "galsim_hub.yaml"
+
+
+def registry_places() -> tuple[str, ...]:
+    """List the registries, in the order in which names are looked up.
+
+    Returns
+    -------
+    tuple of str
+        Paths and https addresses of indexes, the bundled one first.
+
+    Raises
+    ------
+    RegistryError
+        If the user's configuration cannot be used.
+    """
+    listed = [place.strip() for place in os.environ.get(_REGISTRIES, "").split(",")]
+    places = [_full_place(place) for place in (*listed, *_configured()) if place]
+    return tuple(dict.fromkeys([str(bundled_root() / INDEX_NAME), *places]))
+
+
+def read_registries() -> tuple[Index, ...]:
+    """Read every registry, in the order in which names are looked up.
+
+    Returns
+    -------
+    tuple of Index
+
+    Raises
+    ------
+    DownloadError
+        If one has never been read and cannot be downloaded.
+    RegistryError
+        If one cannot be used.
+    """
+    return (bundled_index(), *(_read(place) for place in registry_places()[1:]))
+
+
+def list_releases() -> list[Listing]:
+    """List every release of every registry.
+
+    Returns
+    -------
+    list of Listing
+        In the order of the registries, then by name and version.
+
+    Raises
+    ------
+    DownloadError
+        If a registry has never been read and cannot be downloaded.
+    RegistryError
+        If a registry cannot be used.
+    """
+    return [
+        _list(release, registry.place)
+        for registry in read_registries()
+        for release in sorted(registry.releases, key=lambda r: (r.name, r.version))
+    ]
+
+
+def bundled_index() -> Index:
+    """Give the index of the modules that come with the package.
+
+    Returns
+    -------
+    Index
+
+    Raises
+    ------
+    RegistryError
+        If the index cannot be used.
+    """
+    return read_index(bundled_root() / INDEX_NAME)
+
+
+def _list(release: Release, place: str) -> Listing:
+    bundled = place == str(bundled_root() / INDEX_NAME) and is_bundled(
+        release.name, release.version
+    )
+    if bundled:
+        folder: Path | None = bundled_folder(release.name, release.version)
+    else:
+        folder = find(release.sha256)
+    return Listing(release, place, bundled, folder)
+
+
+def _configured() -> list[str]:
+    path = config_path()
+    if not path.is_file():
+        return []
+    try:
+        config = yaml.safe_load(path.read_text("utf-8")) or {}
+        places = config.get("registries") or []
+        places = [places] if isinstance(places, str) else list(places)
+        if not all(isinstance(place, str) for place in places):
+            raise TypeError(f"registries is {places!r}")
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+        raise RegistryError(
+            f"The configuration {path} cannot be used: {error}. Expected YAML with the key "
+            "'registries': a list of paths and https addresses.",
+            str(path),
+            "registries",
+        ) from error
+    return places
+
+
+def _full_place(place: str) -> str:
+    if is_remote(place):
+        return place
+    path = Path(place).expanduser().absolute()
+    return str(path / INDEX_NAME if path.is_dir() else path)
+
+
+def _read(place: str) -> Index:
+    return _read_remote(place) if is_remote(place) else read_index(Path(place))
+
+
+# Once a process: a worker that unpickles a thousand galaxies asks once.
+@functools.lru_cache(maxsize=32)
+def _read_remote(place: str) -> Index:
+    """Download an index; the copy of the last time serves when that fails."""
+    if not place.startswith("https://"):
+        raise RegistryError(
+            f"Registry {place} is not https: anyone on the way could change it. Give an https "
+            "address or a path.",
+            place,
+        )
+    folder = cache_root() / "indexes"
+    key = hashlib.sha256(place.encode()).hexdigest()
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Its own name a process: two that read it at once do not mix their bytes.
+    fresh, kept = folder / f"{key}.{os.getpid()}", folder / f"{key}.json"
+    try:
+        download([place], fresh, Promise(None, _MOST_BYTES))
+        index = parse_index(fresh.read_bytes(), place)
+        with writing_to(kept):
+            os.replace(fresh, kept)
+        return index
+    except DownloadError as error:
+        if not kept.is_file():
+            raise
+        warnings.warn(
+            f"Registry {place} cannot be read, so the copy of the last time is used: {error}",
+            RegistryWarning,
+            stacklevel=4,
+        )
+        return parse_index(kept.read_bytes(), place)
+    finally:
+        for leftover in (fresh, fresh.with_name(fresh.name + ".part")):
+            leftover.unlink(missing_ok=True)

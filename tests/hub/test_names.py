@@ -1,0 +1,169 @@
+"""What a name means, with several registries, versions, aliases and deprecations."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from galsim_hub import cache, registries, registry
+from galsim_hub.errors import (
+    CorruptedModuleError,
+    DownloadError,
+    RegistryError,
+    RegistryWarning,
+    UnknownModuleError,
+    UnsafeModuleError,
+)
+from galsim_hub.publish import build_index, check_index, format_index, write_index
+
+from .conftest import publish, same_files
+
+
+@pytest.fixture
+def registered(published, monkeypatch):
+    """Make the folder of modules a registry of the user's."""
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", str(published / "index.json"))
+    return published
+
+
+def test_a_module_of_a_further_registry_is_fetched_and_pinned(registered):
+    location = registry.locate("hub:small")
+    assert location.address == "hub:small@1"
+    assert location.folder.is_relative_to(cache.cache_root())
+    assert same_files(location.folder, registered / "small" / "1")
+
+
+def test_a_remote_registry_and_its_folder_are_one_mirror(published, server, monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{server[0]}/index.json")
+    assert same_files(registry.locate("hub:small@1").folder, published / "small" / "1")
+
+
+def test_offline_the_last_copy_of_a_registry_serves(published, server, monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{server[0]}/index.json")
+    folder = registry.locate("hub:small@1").folder
+    monkeypatch.setenv("GALSIM_HUB_OFFLINE", "1")
+    registries._read_remote.cache_clear()
+    with pytest.warns(RegistryWarning, match="the copy of the last time"):
+        assert registry.locate("hub:small@1").folder == folder
+
+
+def test_offline_an_unseen_registry_says_what_to_do(server, monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{server[0]}/index.json")
+    monkeypatch.setenv("GALSIM_HUB_OFFLINE", "1")
+    with pytest.raises(DownloadError, match="Unset GALSIM_HUB_OFFLINE"):
+        registry.locate("hub:small")
+
+
+def test_a_bundled_version_that_is_pinned_needs_no_network(monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", "https://127.0.0.1:9/index.json")
+    assert registry.locate("hub:cosmos@1").folder.is_dir()
+
+
+def test_registries_come_from_the_configuration_too(published, empty_cache):
+    registries.config_path().write_text(f"registries: ['{published}']\n")
+    assert registry.resolve("hub:small").registry == str(published / "index.json")
+    assert [listing.release.label for listing in registries.list_releases()][-1] == "small@1"
+
+
+@pytest.mark.parametrize("text", ["registries: [1]", "- a", "registries: {", "registries: 3"])
+def test_a_wrong_configuration_is_named(text, empty_cache):
+    registries.config_path().write_text(text)
+    with pytest.raises(RegistryError, match="config.yaml cannot be used"):
+        registries.registry_places()
+
+
+def test_the_newest_version_that_is_not_deprecated_is_the_default(registered):
+    for version in (2, 3):
+        publish(registered, version=version)
+    (registered / "registry.yaml").write_text("deprecated: {small@3: its fluxes are wrong}\n")
+    write_index(registered)
+    assert registry.resolve("hub:small").address == "hub:small@2"
+    with pytest.warns(RegistryWarning, match="its fluxes are wrong"):
+        assert registry.resolve("hub:small@3").address == "hub:small@3"
+
+
+def test_a_further_registry_never_changes_what_a_name_means(registered, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    publish(other, version=99)
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{registered}, {other}")
+    with pytest.warns(RegistryWarning, match="has another small@99"):
+        assert registry.resolve("hub:small").address == "hub:small@1"
+    assert registry.resolve("hub:small@99").registry == str(other / "index.json")
+
+
+def test_one_version_with_two_contents_is_told(registered, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    publish(other, summary="Another")
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{registered},{other}")
+    with pytest.warns(RegistryWarning, match="has another small@1"):
+        assert registry.resolve("hub:small@1").registry == str(registered / "index.json")
+
+
+def test_two_mirrors_of_one_registry_are_no_conflict(registered, copy_of, monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{registered},{copy_of(registered, 'mirror')}")
+    assert registry.resolve("hub:small").address == "hub:small@1"
+
+
+def test_an_alias_says_what_it_means(registered):
+    (registered / "registry.yaml").write_text("aliases: {old: {target: small}}\n")
+    write_index(registered)
+    with pytest.warns(RegistryWarning, match="hub:old is an old name; it now means hub:small@1"):
+        assert registry.resolve("hub:old").address == "hub:small@1"
+
+
+def test_an_unknown_name_names_those_of_every_registry(registered):
+    with pytest.raises(UnknownModuleError, match="Did you mean 'hub:small'"):
+        registry.locate("hub:smal")
+
+
+def test_a_card_of_another_identity_than_the_index_says_is_refused(registered):
+    document = json.loads((registered / "index.json").read_text())
+    document["modules"][0]["identity"] = "0" * 64
+    (registered / "index.json").write_text(json.dumps(document))
+    with pytest.raises(CorruptedModuleError, match="has the identity 0000"):
+        registry.locate("hub:small")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://127.0.0.1/m.tar.gz#sha256=" + "0" * 64, "is not https"),
+        ("ftp://127.0.0.1/m.tar.gz", "is not https"),
+        ("file:///tmp/m.tar.gz", "is not https"),
+        ("https://127.0.0.1/m.tar.gz", "does not say which bytes"),
+        ("https://127.0.0.1/m.tar.gz#sha256=123", "does not say which bytes"),
+        ("https://127.0.0.1/m.tar.gz#md5=" + "0" * 32, "does not say which bytes"),
+    ],
+)
+def test_an_address_that_nobody_vouches_for_is_refused(address, reason):
+    with pytest.raises(UnsafeModuleError, match=reason):
+        registry.locate(address)
+
+
+def test_a_registry_without_https_is_refused(monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", "http://127.0.0.1/index.json")
+    with pytest.raises(RegistryError, match="is not https"):
+        registry.locate("hub:small")
+
+
+def test_a_stale_index_is_noticed(published):
+    check_index(published)
+    publish(published, version=2)
+    (published / "small" / "2" / "extra.txt").write_text("new")
+    with pytest.raises(RegistryError, match="make index"):
+        check_index(published)
+
+
+def test_the_index_of_this_repository_is_current():
+    check_index(registries.bundled_root())
+
+
+def test_an_index_is_the_same_each_time(published):
+    assert format_index(build_index(published)) == (published / "index.json").read_text()
+
+
+def test_a_folder_of_another_name_than_its_card_is_refused(published):
+    (published / "small" / "1").rename(published / "small" / "7")
+    with pytest.raises(RegistryError, match="holds small@1"):
+        build_index(published)

@@ -1,0 +1,89 @@
+"""Painting conserves mass, and is the adjoint of reading."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_hub.errors import BoxError
+from galsim_hub.particle_mesh.paint import paint, read
+
+SHAPE = (4, 6, 8)
+N = 50
+
+
+@pytest.fixture
+def particles(numbers):
+    """Give positions in and around a mesh, and weights, in two batches."""
+    positions = numbers.uniform(-10.0, 20.0, size=(2, 3, N))
+    return tf.constant(positions), tf.constant(numbers.normal(size=(2, N)))
+
+
+def paint_one_by_one(positions, weights):
+    mesh = np.zeros((2, *SHAPE))
+    for b, i in itertools.product(range(2), range(N)):
+        x = positions[b, :, i]
+        for corner in itertools.product((0, 1), repeat=3):
+            point = np.floor(x).astype(int) + corner
+            share = np.prod(1 - np.abs(x - point))
+            mesh[(b, *(point % SHAPE))] += share * weights[b, i]
+    return mesh
+
+
+def test_each_particle_is_shared_among_its_eight_neighbours(particles):
+    expected = paint_one_by_one(*(x.numpy() for x in particles))
+    np.testing.assert_allclose(paint(*particles, SHAPE), expected, atol=1e-13)
+
+
+def test_mass_is_conserved(particles):
+    positions, weights = particles
+    mesh = paint(tf.cast(positions, tf.float32), tf.cast(weights**2, tf.float32), SHAPE)
+    np.testing.assert_allclose(tf.reduce_sum(mesh), tf.reduce_sum(weights**2), rtol=1e-6)
+
+
+def test_reading_is_the_adjoint_of_painting(particles, numbers):
+    positions, weights = particles
+    mesh = tf.constant(numbers.normal(size=(2, *SHAPE)))
+    left = tf.reduce_sum(mesh * paint(positions, weights, SHAPE))
+    right = tf.reduce_sum(weights * read(mesh, positions))
+    assert float(left) == pytest.approx(float(right), rel=1e-12)
+
+
+@pytest.mark.parametrize("n_sides", [2, 3])
+def test_a_mesh_that_rises_evenly_is_read_exactly(n_sides, numbers):
+    axes = np.indices((8,) * n_sides).astype(float)
+    mesh = tf.constant(np.einsum("i,i...->...", np.arange(1.0, n_sides + 1), axes)[None])
+    positions = numbers.uniform(0.0, 7.0, size=(1, n_sides, N))
+    expected = np.einsum("i,bij->bj", np.arange(1.0, n_sides + 1), positions)
+    np.testing.assert_allclose(read(mesh, tf.constant(positions)), expected, rtol=1e-12)
+
+
+def test_gradients_agree_with_differences(particles, numbers, slope):
+    positions, weights = particles
+    mesh = tf.constant(numbers.normal(size=(2, *SHAPE)))
+    inputs = {"positions": positions, "weights": weights, "mesh": mesh}
+
+    def figure(positions, weights, mesh):
+        painted = paint(positions, weights, SHAPE)
+        return tf.reduce_sum(painted**2 * mesh) + tf.reduce_sum(read(mesh, positions) ** 3)
+
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        result = figure(**inputs)
+    gradients = tape.gradient(result, inputs)
+    for name, x in inputs.items():
+        direction = tf.constant(numbers.normal(size=x.shape))
+
+        def along(t, name=name, x=x, direction=direction):
+            return figure(**{**inputs, name: x + t * direction})
+
+        found = float(tf.reduce_sum(gradients[name] * direction))
+        assert found == pytest.approx(slope(along, 0.0, 1e-6), rel=1e-6)
+
+
+def test_meshes_beyond_32_bits_are_refused():
+    with pytest.raises(BoxError, match="32 bits"):
+        paint(tf.zeros([1, 3, 4]), tf.zeros([1, 4]), (2048, 2048, 2048))

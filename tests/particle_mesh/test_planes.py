@@ -1,0 +1,72 @@
+"""Lens planes hold the slab's matter, and convergence has its analytic value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from galsim_hub import particle_mesh as pm
+from galsim_hub.errors import BoxError
+
+
+@pytest.fixture
+def resting(box):
+    """Give particles that stay on their grid."""
+    zero = tf.zeros([3, *box.shape], tf.float64)
+    return pm.Particles(zero, zero)
+
+
+def test_a_slab_of_an_even_grid_has_no_contrast(resting, box):
+    plane = pm.density_plane(resting, box, depth=77.5, width=20.0, distance=500.0, resolution=16)
+    np.testing.assert_allclose(plane.contrast, 0.0, atol=1e-12)
+
+
+def test_slabs_that_fill_the_box_add_up_to_its_projection(linear, box, growth):
+    particles = pm.start(linear, box, growth, 1.0)
+    slabs = [
+        pm.density_plane(particles, box, depth=d, width=20.0, distance=d, resolution=16).contrast
+        for d in (10.0, 30.0, 50.0, 70.0)
+    ]
+    whole = pm.density_plane(particles, box, depth=40.0, width=80.0, distance=40.0, resolution=16)
+    np.testing.assert_allclose(np.mean(slabs, axis=0), whole.contrast, atol=1e-12)
+
+
+def test_planes_have_gradients(linear, box, growth):
+    with tf.GradientTape() as tape:
+        tape.watch(linear)
+        particles = pm.start(linear, box, growth, 1.0)
+        plane = pm.density_plane(particles, box, depth=40.0, width=80.0, distance=1.0, resolution=8)
+        figure = tf.reduce_sum(plane.contrast**2)
+    assert np.std(tape.gradient(figure, linear)) > 0
+
+
+def test_even_planes_have_the_convergence_of_the_lensing_integral(cosmology):
+    behind = float(cosmology.comoving_distance(0.5))
+    middles = pm.slab_middles(0.0, behind, 50.0)
+    width = middles[1] - middles[0]
+    planes = [pm.Plane(tf.ones([8, 8]), chi, width, (100.0, 100.0)) for chi in middles]
+    kappa = pm.born_convergence(planes, cosmology, source=0.5, field=1.0, n_pixels=4)
+    chi = np.linspace(0.0, behind, 2001)
+    lens = chi * (behind - chi) / behind / cosmology.scale_factor(chi).numpy()
+    integral = np.sum(lens[1:] + lens[:-1]) / 2 * (chi[1] - chi[0])
+    expected = 1.5 * float(cosmology.Omega_m) / 2997.92458**2 * integral
+    # 47 slabs are the middle rule of the integral: its error is about 1 / 47^2.
+    np.testing.assert_allclose(kappa, expected, rtol=5e-4)
+
+
+def test_planes_behind_the_source_do_not_lens(cosmology):
+    plane = pm.Plane(tf.ones([8, 8]), 3000.0, 10.0, (100.0, 100.0))
+    kappa = pm.born_convergence([plane], cosmology, source=0.9, field=1.0, n_pixels=4)
+    np.testing.assert_array_equal(kappa, 0.0)
+
+
+@pytest.mark.parametrize("width", [0.0, 81.0])
+def test_an_impossible_slab_is_refused(resting, box, width):
+    with pytest.raises(BoxError, match="thinner"):
+        pm.density_plane(resting, box, depth=0.0, width=width, distance=1.0, resolution=8)
+
+
+def test_the_convergence_of_nothing_is_refused(cosmology):
+    with pytest.raises(BoxError, match="at least one"):
+        pm.born_convergence([], cosmology, source=0.5, field=1.0, n_pixels=4)
