@@ -132,7 +132,6 @@ class Fit:
         fluxes, _ = scipy.optimize.nnls(design, self.stamp.image[self.aperture].astype(float))
         return np.tensordot(fluxes, drawn, axes=1)
 
-
     def draw(self, profile: galsim.GSObject) -> np.ndarray:
         """Return a profile's stamp behind the PSF."""
         size = len(self.stamp.image)
