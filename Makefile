@@ -52,8 +52,8 @@ train: $(STAMP) ## Train the model of CONFIG, or go on where it was stopped
 export: $(STAMP) ## Write the trained model of CONFIG as a hub module
 	$(BIN)/python -m training export $(CONFIG)
 
-validate: $(STAMP) ## Measure MODULE (default: that of CONFIG) and print the table for its card
-	$(BIN)/python -m training validate $(MODULE) $(CONFIG)
+validate: $(STAMP) ## Measure MODULE (default: that of CONFIG), 1,000 galaxies' morphology, and print the table
+	$(BIN)/python -m training validate $(MODULE) $(CONFIG) --morphology-count 1000
 
 index: $(STAMP) ## Write hub_modules/index.json from the cards
 	$(BIN)/python -m galsim_hub.publish hub_modules

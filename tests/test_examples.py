@@ -1,4 +1,4 @@
-"""The examples run as they are, but for the module: here it is the analytic one."""
+"""The examples run as they are, but for the module, here the analytic one, and a smaller box."""
 
 import runpy
 import shutil
@@ -20,7 +20,8 @@ def workdir(tmp_path, monkeypatch, module_folder):
     """Stand in an empty folder with the examples, where hub:cosmos is the analytic module."""
     copy = shutil.copytree(EXAMPLES, tmp_path / "examples")
     for path in copy.glob("0*.py"):
-        path.write_text(path.read_text().replace("hub:cosmos", str(module_folder)))
+        text = path.read_text().replace("hub:cosmos", str(module_folder))
+        path.write_text(text.replace("N_CELLS = 64", "N_CELLS = 16"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -58,7 +59,11 @@ def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
 
 @pytest.mark.parametrize(
     ("script", "output"),
-    [("01_python.py", "python.fits"), ("03_same_galaxy.py", "same_galaxy.png")],
+    [
+        ("01_python.py", "python.fits"),
+        ("03_same_galaxy.py", "same_galaxy.png"),
+        ("04_particle_mesh.py", "particle_mesh.png"),
+    ],
 )
 def test_script_runs(workdir, script, output):
     runpy.run_path(f"examples/{script}")

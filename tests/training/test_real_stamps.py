@@ -32,6 +32,13 @@ def test_fit_of_a_galaxy_of_its_family_leaves_the_noise_alone(stamp, name):
     assert model[aperture].sum() == pytest.approx(stamp.image[aperture].sum(), rel=0.03)
 
 
+def test_quick_drawing_is_galsims(stamp):
+    profile = galsim.Exponential(half_light_radius=0.2, flux=10.0).shear(g1=0.3).shift(0.05, 0.02)
+    drawn = Fit(stamp, np.ones((64, 64), bool), 0.03).draw(profile)
+    expected = see(profile, stamp.psf, 64, 0.03)
+    np.testing.assert_allclose(drawn, expected, atol=2e-3 * expected.max())
+
+
 def test_excess_is_against_the_better_fit_of_each_stamp():
     rows = [{"module": 2.0, "sersic": 1.0, "bulge+disk": 3.0}]
     rows += [{"module": 2.0, "sersic": 5.0, "bulge+disk": 1.5}] * 2

@@ -4,6 +4,8 @@ import galsim
 import numpy as np
 import pytest
 
+from training.data.parametric import Galaxy
+from training.data.psfs import centroid, shift_psf
 from training.data.stamps import StampSource, place_in_noise
 from training.errors import DataError
 
@@ -68,13 +70,11 @@ def test_stamp_has_the_sizes_and_types_of_its_recipe(source):
 
 
 def test_image_without_noise_is_galsims_own(make_data_config, catalogue_file):
-    source = StampSource(make_data_config(knots=None))
+    source = StampSource(make_data_config(knots=None, psf_dither=0.0))
     catalogue = galsim.COSMOSCatalog(
         str(catalogue_file), use_real=False, exclusion_level="bad_fits"
     )
     plain = catalogue.makeGalaxy(1)
-    from training.data.parametric import Galaxy
-
     drawn = source.draw_noiseless(Galaxy(plain, np.zeros((0, 2)), 0.0), 0)
     psf = galsim.InterpolatedImage(galsim.Image(source.make(0).psf.astype(float), scale=0.03))
     seen = galsim.Convolve(plain, psf.withFlux(1.0)).drawImage(
@@ -82,6 +82,25 @@ def test_image_without_noise_is_galsims_own(make_data_config, catalogue_file):
     )
     # What stamps.DRAWING states of its folding threshold: 2e-3 of the peak.
     np.testing.assert_allclose(drawn.array, seen.array, atol=2e-3 * seen.array.max())
+
+
+def test_galaxy_falls_where_its_psf_does(make_data_config):
+    source = StampSource(make_data_config(knots=None))
+    offset = 0.7, -0.4
+    galaxy = Galaxy(galsim.Gaussian(half_light_radius=0.1), np.zeros((0, 2)), 0.0)
+    expected = centroid(shift_psf(source.make(0).psf, *offset))
+    first = centroid(source.make(0).psf)
+    plain = centroid(source.draw_noiseless(galaxy, 0).array)
+    moved = centroid(source.draw_noiseless(galaxy, 0, offset).array)
+    np.testing.assert_allclose(np.subtract(moved, plain), offset, atol=1e-3)
+    np.testing.assert_allclose(np.subtract(expected, first), offset, atol=1e-2)
+
+
+def test_psfs_of_stamps_fall_anywhere_in_the_dither(make_data_config):
+    source = StampSource(make_data_config(knots=None))
+    offsets = np.array([centroid(source.make(i).psf) for i in range(20)])
+    assert np.abs(offsets).max() < 1.05
+    assert offsets.std(axis=0).min() > 0.3  # 0.58 for a uniform law between -1 and 1
 
 
 def test_noise_has_the_variance_that_the_stamp_states(make_data_config):

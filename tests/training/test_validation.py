@@ -6,7 +6,7 @@ import pytest
 
 from training.errors import ConfigError
 from training.validation import distances
-from training.validation.bias import MIN_COUNT, bias_curve
+from training.validation.bias import MIN_COUNT, Bias, BiasCurve, bias_curve
 from training.validation.measure import border_share, half_light_radius
 from training.validation.moments import measure
 from training.validation.part import Bar, Part, Quantity, load_bars, load_parts, passed, rows
@@ -32,7 +32,7 @@ def test_bias_of_a_scaled_copy_is_that_scale_in_every_bin(bias):
     data, condition = make_sample(3000, 1)
     curve = bias_curve(data * (1 + bias), data, condition, EDGES)
     np.testing.assert_allclose(curve.bias, bias, atol=1e-12)
-    assert curve.worst.value == pytest.approx(bias, abs=1e-12)
+    assert curve.worst().value == pytest.approx(bias, abs=1e-12)
     assert curve.whole.value == pytest.approx(bias, abs=1e-12)
 
 
@@ -40,7 +40,7 @@ def test_bias_is_measured_bin_by_bin():
     data, condition = make_sample(3000, 1)
     curve = bias_curve(data * np.where(condition < 1, 1.2, 1.0), data, condition, EDGES)
     np.testing.assert_allclose(curve.bias, [0.2, 0.0, 0.0], atol=1e-12)
-    assert curve.worst.value == pytest.approx(0.2)
+    assert curve.worst().value == pytest.approx(0.2)
 
 
 def test_error_covers_the_bias_of_two_samples_of_one_population():
@@ -60,7 +60,7 @@ def test_bin_of_few_pairs_does_not_count():
     curve = bias_curve(data * 2, data, condition, EDGES)
     assert np.isnan(curve.bias[0])
     assert curve.count[0] == MIN_COUNT - 1
-    assert curve.worst.value == pytest.approx(1.0)
+    assert curve.worst().value == pytest.approx(1.0)
 
 
 def test_failed_measurement_leaves_the_pair_out():
@@ -108,9 +108,17 @@ def test_stamp_that_cannot_be_measured_is_nan():
     assert np.all(np.isnan(measure(np.zeros((32, 32)))))
 
 
+def test_worst_bin_can_leave_the_first_ones_out():
+    curve = BiasCurve(
+        np.array([20.0, 20.5, 21.5]), np.array([0.2, -0.1]), np.zeros(2), np.ones(2), Bias(0, 0, 2)
+    )
+    assert curve.worst().value == 0.2
+    assert curve.worst(20.5).value == -0.1
+
+
 def test_curve_without_a_full_bin_has_no_worst_one():
     data, condition = make_sample(10, 1)
-    assert np.isnan(bias_curve(data, data, condition, EDGES).worst.value)
+    assert np.isnan(bias_curve(data, data, condition, EDGES).worst().value)
 
 
 def test_bias_relative_to_the_condition_has_the_smaller_error():

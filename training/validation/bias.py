@@ -30,10 +30,9 @@ class BiasCurve:
     count: np.ndarray
     whole: Bias
 
-    @property
-    def worst(self) -> Bias:
-        """The bin of the largest absolute bias of those that count, NaN if none does."""
-        full = np.flatnonzero(np.isfinite(self.bias))
+    def worst(self, low: float = -np.inf) -> Bias:
+        """Return the largest absolute bias of the bins from `low` that count, NaN if none does."""
+        full = np.flatnonzero(np.isfinite(self.bias) & (self.edges[:-1] >= low))
         if not len(full):
             return Bias(np.nan, np.nan, 0)
         k = full[np.argmax(np.abs(self.bias[full]))]

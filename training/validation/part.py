@@ -30,7 +30,9 @@ class Quantity:
     def measured(self) -> str:
         """Value and error as text."""
         shown = format(self.value, self.style)
-        return shown if self.error is None else f"{shown} ± {format(self.error, self.style)}"
+        if self.error is None:
+            return shown
+        return f"{shown} ± {format(self.error, self.style.lstrip('+'))}"
 
     @property
     def rival(self) -> str:

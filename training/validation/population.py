@@ -14,10 +14,11 @@ from .measure import BORDER, Table
 from .part import Part, Quantity
 
 EDGES = {
-    "mag_auto": np.array([20.0, 21.0, 22.0, 22.5, 23.0, 23.5, 24.0, 24.5, 25.0]),
+    "mag_auto": np.array([20.0, 20.5, 21.5, 22.5, 23.0, 23.5, 24.0, 24.5, 25.0]),
     "flux_radius": np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 16.0]),
     "zphot": np.array([0.05, 0.3, 0.5, 0.7, 0.9, 1.2, 1.6, 2.4, 4.0]),
 }
+WORST_FROM = {"mag_auto": 20.5, "flux_radius": 4.0}  # brighter, a bin holds too few to judge
 UNITS = {"mag_auto": "", "flux_radius": " px", "zphot": ""}
 DISTANCES = ("flux", "g", "sigma", "rho4", "M", "I", "D", "gini", "m20", "C", "A")
 GINI_M20_RANGES = ((0.3, 0.7), (-2.8, -0.5))
@@ -92,9 +93,14 @@ def _bias_quantities(data: Table, generated: Table, sersic: Table) -> list[Quant
     quantities = []
     for name, condition in (("flux", "mag_auto"), ("size", "flux_radius")):
         key, edges = (name, condition), EDGES[condition]
-        where = f"{condition} {edges[0]:g}-{edges[-1]:g}{UNITS[condition]}"
-        for kind, pick in (("worst", "worst bin"), ("whole", "all galaxies")):
-            found, other = getattr(mine[key], kind), getattr(rival[key], kind)
+        first = WORST_FROM[condition]
+        worst = [curve[key].worst(first) for curve in (mine, rival)]
+        whole = [curve[key].whole for curve in (mine, rival)]
+        for kind, pick, low, (found, other) in (
+            ("worst", "worst bin", first, worst),
+            ("whole", "all galaxies", edges[0], whole),
+        ):
+            where = f"{condition} {low:g}-{edges[-1]:g}{UNITS[condition]}"
             quantities.append(
                 Quantity(
                     f"{name}_bias_{kind}",

@@ -1,0 +1,87 @@
+"""Every error and warning that galsim_hub raises, and when to raise which.
+
+======================== ==============================================================
+`UnknownModuleError`     a name, version or folder leads to no module
+`CardError`              a module's card is missing, invalid or of a newer specification
+`CorruptedModuleError`   a module's files are not those that its card describes
+`UnsafeModuleError`      an archive, address or graph does what a module must not do
+`UnsupportedModuleError` a sound module cannot do what was asked of it
+`RegistryError`          an index of modules or the user's configuration cannot be used
+`DownloadError`          no mirror gives the bytes that were published, or it is offline
+`CacheError`             the cache cannot be written to
+`EngineError`            the inference engine cannot start, or returned nonsense
+`ConditionError`         a condition is missing, not a number, negative, of wrong length
+`SeedError`              a seed or object id cannot determine a galaxy
+`RandomDeviateError`     an rng is not a `galsim.BaseDeviate`
+`ContributionError`      a module to contribute cannot be scaffolded or completed
+`BandError`              a band is not one of the module's, or has to be chosen
+`ImageError`             an image, PSF or noise variance cannot be encoded
+`LatentError`            an array of latent codes has the wrong shape or values
+`CosmologyError`         a cosmological parameter or scale factor makes no sense
+`BoxError`               a box, grid or field does not fit the simulation
+`StepsError`             scale factors do not make a sequence of time steps
+`PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
+`ExtrapolationWarning`   conditions lie outside the range a module was trained on
+`RegistryWarning`        a name means something other than it may seem to
+`UnverifiedWarning`      a module was downloaded without a promised sha256
+======================== ==============================================================
+
+Each carries the offending values as attributes, survives a pickle (GalSim sends
+exceptions between processes), and ends its message with what to do.
+"""
+
+from __future__ import annotations
+
+from .base import GalSimHubError
+from .base import suggest as suggest  # for this package, not in __all__
+from .galaxies import (
+    BandError,
+    ConditionError,
+    EngineError,
+    ExtrapolationWarning,
+    ImageError,
+    LatentError,
+    RandomDeviateError,
+    SeedError,
+)
+from .modules import (
+    CacheError,
+    CardError,
+    ContributionError,
+    CorruptedModuleError,
+    DownloadError,
+    RegistryError,
+    RegistryWarning,
+    UnknownModuleError,
+    UnsafeModuleError,
+    UnsupportedModuleError,
+    UnverifiedWarning,
+)
+from .particle_mesh import BoxError, CosmologyError, PowerSpectrumError, StepsError
+
+__all__ = [
+    "BandError",
+    "BoxError",
+    "CacheError",
+    "CardError",
+    "ConditionError",
+    "ContributionError",
+    "CorruptedModuleError",
+    "CosmologyError",
+    "DownloadError",
+    "EngineError",
+    "ExtrapolationWarning",
+    "GalSimHubError",
+    "ImageError",
+    "LatentError",
+    "PowerSpectrumError",
+    "RandomDeviateError",
+    "RegistryError",
+    "RegistryWarning",
+    "SeedError",
+    "StepsError",
+    "UnknownModuleError",
+    "UnsafeModuleError",
+    "UnsupportedModuleError",
+    "UnverifiedWarning",
+]
