@@ -42,7 +42,7 @@ def encode_scenes(
 def flow_samples(
     config: Config, network: GalaxyNetwork, latents: np.ndarray, conditions: np.ndarray
 ) -> np.ndarray:
-    """Return a sample of the recipe's trained flow at each row of conditions.
+    """Return a sample of the recipe's trained flow at each row of conditions, and of its texture.
 
     Modules do not offer their flow's samples, so they come from the training run, which must be the
     module's own: `latents` (n, latent_size) at those conditions must be as probable under both.
@@ -55,10 +55,13 @@ def flow_samples(
     from ..models.flow import ConditionalFlow
     from ..tasks import load_best
 
-    flow = ConditionalFlow(config.flow, config.vae.latent_size)
+    size = config.vae.latent_size
+    flow = ConditionalFlow(config.flow, size)
     load_best(flow, pathlib.Path(config.workdir) / "flow")
     first = slice(0, BATCH)
-    mine = flow.log_prob(np.float32(latents[first]), np.float32(conditions[first])).numpy()
+    vectors, texture = np.float32(latents[first, :size]), latents[first, size:]
+    mine = flow.log_prob(vectors, np.float32(conditions[first])).numpy()
+    mine = mine - 0.5 * np.sum(texture**2 + np.log(2.0 * np.pi), axis=1)
     theirs = network.log_prob(np.float32(latents[first]), conditions[first].astype(float))
     if not np.allclose(mine, theirs, rtol=1e-3, atol=1e-2):
         raise ConfigError(
@@ -66,7 +69,8 @@ def flow_samples(
             "recipe and the workdir that the module was made with."
         )
     noise = np.random.default_rng(SEED).standard_normal(latents.shape)
-    return flow.sample(np.float32(noise), np.float32(conditions)).numpy()
+    vectors = flow.sample(np.float32(noise[:, :size]), np.float32(conditions)).numpy()
+    return np.hstack([vectors, noise[:, size:]])
 
 
 def posterior_samples(table: dict[str, np.ndarray], seed: int) -> np.ndarray:
