@@ -48,6 +48,16 @@ def test_a_model_is_built_and_pickled_without_an_engine(module_folder):
     assert _run(code).strip() == "False"
 
 
+def test_the_particle_mesh_without_tensorflow_says_what_to_install():
+    code = (
+        "import sys; sys.modules['tensorflow'] = None  # as if it were not installed\n"
+        "import galsim_hub\n"
+        "try: import galsim_hub.particle_mesh\n"
+        "except galsim_hub.errors.EngineError as error: print(error)"
+    )
+    assert "pip install 'galsim-hub[tensorflow]'" in _run(code)
+
+
 def test_the_package_is_known_as_galsim_hub():
     import galsim.hub
 

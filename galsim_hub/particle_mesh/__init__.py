@@ -19,6 +19,17 @@ Lengths are comoving, in Mpc/h, wavenumbers in h/Mpc, momenta a^2 E dx / d ln a 
 
 from __future__ import annotations
 
+from ..errors import EngineError
+
+try:
+    import tensorflow  # noqa: F401 - asked for here, so that its absence is said here
+except ImportError as error:
+    raise EngineError(
+        f"The particle mesh runs on TensorFlow, which cannot be imported: {error}. Install it with "
+        "pip install 'galsim-hub[tensorflow]'.",
+        "tensorflow",
+    ) from error
+
 from .box import Box
 from .cosmology import Cosmology, Planck15, Planck18
 from .fourier import to_field, to_modes
