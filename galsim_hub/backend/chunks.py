@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -49,7 +50,9 @@ def _split(inputs: Arrays, size: int, n_rows: int) -> Iterator[dict[str, NDArray
 
 
 def _map_in_threads(call: Callable[[Any], Any], chunks: list[Any]) -> list[Any]:
-    n_threads = min(len(chunks), len(os.sched_getaffinity(0)))
+    # A worker has siblings, which take the other cores already.
+    is_worker = multiprocessing.parent_process() is not None
+    n_threads = 1 if is_worker else min(len(chunks), len(os.sched_getaffinity(0)))
     if n_threads == 1:
         return [call(chunk) for chunk in chunks]
     with concurrent.futures.ThreadPoolExecutor(n_threads) as pool:
