@@ -7,9 +7,10 @@ import galsim
 from .errors import ConditionError
 from .profile import GenerativeGalaxy
 
-__all__ = ["apply_sed", "find_generated", "find_redshift"]
+__all__ = ["REDSHIFTS", "apply_sed", "find_generated", "find_redshift"]
 
-_REDSHIFTS = ("zphot", "redshift", "z")
+# What a condition is called that is the galaxy's redshift.
+REDSHIFTS = ("zphot", "redshift", "z")
 
 
 def apply_sed(
@@ -77,12 +78,12 @@ def find_redshift(galaxy: object) -> float:
     """
     generated = find_generated(galaxy)
     conditions = {} if generated is None else generated.conditions
-    for name in _REDSHIFTS:
+    for name in REDSHIFTS:
         if name in conditions:
             return conditions[name]
     raise ConditionError(
-        f"The galaxy has no redshift among its conditions ({', '.join(conditions) or 'none'}). Give "
-        "redshift=.",
+        f"There is no redshift among the conditions ({', '.join(conditions) or 'none'}). Give "
+        "redshift= to apply_sed.",
         None,
     )
 
@@ -102,9 +103,7 @@ def find_generated(galaxy: object) -> GenerativeGalaxy | None:
     """
     if isinstance(galaxy, GenerativeGalaxy):
         return galaxy
-    parts = list(getattr(galaxy, "obj_list", ()))
-    for name in ("original", "_original", "orig_obj"):
-        if (inner := getattr(galaxy, name, galaxy)) is not galaxy:
-            parts.append(inner)
+    inner = (getattr(galaxy, name, galaxy) for name in ("original", "_original", "orig_obj"))
+    parts = [*getattr(galaxy, "obj_list", ()), *(part for part in inner if part is not galaxy)]
     found = (find_generated(part) for part in parts)
     return next((each for each in found if each is not None), None)

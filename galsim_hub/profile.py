@@ -155,18 +155,18 @@ class GenerativeGalaxy(galsim.GSObject):
         cls,
         model: StampSource,
         recipe: Recipe,
-        stamp: NDArray[np.float32],
+        stamp: NDArray[np.float32] | None = None,
         interpolation: Interpolation | None = None,
         gsparams: galsim.GSParams | None = None,
     ) -> GenerativeGalaxy:
-        """Build a galaxy whose pixels were generated in bulk, from a recipe already checked.
+        """Build a galaxy from a recipe already checked, with its pixels if there are any yet.
 
         Parameters
         ----------
         model : GenerativeGalaxyModel
         recipe : Recipe
-        stamp : ndarray of float32, shape (y, x)
-            Exactly the pixels that the recipe leads to.
+        stamp : ndarray of float32, shape (y, x), optional
+            Exactly the pixels that the recipe leads to; made when first needed by default.
         interpolation : Interpolation, optional
         gsparams : galsim.GSParams, optional
 
