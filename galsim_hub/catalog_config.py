@@ -70,7 +70,7 @@ def register() -> None:
     RegisterInputType(_INPUT_TYPE, _CatalogLoader(GenerativeCatalog, use_proxy=False))
     for object_type in _OBJECT_TYPES:
         RegisterObjectType(object_type, build_galaxy, input_type=_INPUT_TYPE)
-    RegisterValueType(_VALUE_TYPE, _get_value, [float, int, str], input_type=_INPUT_TYPE)
+    RegisterValueType(_VALUE_TYPE, _get_value, [float, int, str, None], input_type=_INPUT_TYPE)
 
 
 def build_galaxy(

@@ -31,7 +31,7 @@ _VALUE_TYPE = "GenerativeTruth"
 
 def register() -> None:
     """Teach GalSim's configuration files the value type."""
-    RegisterValueType(_VALUE_TYPE, _get_truth, [float, int, str])
+    RegisterValueType(_VALUE_TYPE, _get_truth, [float, int, str, None])
 
 
 def describe_galaxy(galaxy: GenerativeGalaxy) -> dict[str, float | str]:
