@@ -272,10 +272,12 @@ class GenerativeCatalog:
         chromatic : bool
             Give it a redshifted spectrum of a spiral (CWW Sbc), with its flux in F814W; see
             `apply_sed` for another.
-        noise_pad_size, sersic_prec : float
-            Of no effect: there is no noise to pad and no Sersic index to round.
+        noise_pad_size : float
+            Of no effect: there is no noise to pad.
         deep : bool
             Of no effect but a warning, as for COSMOS's sample 25.2.
+        sersic_prec : float
+            Of no effect: there is no Sersic index to round.
         rng : galsim.BaseDeviate, optional
             To choose the index with; a fresh one by default.
         n_random : int, optional
