@@ -24,6 +24,7 @@ from .selection import (
     LIMITS,
     as_table,
     check_choice,
+    check_positive,
     read_table,
     settle_limits,
     usable_rows,
@@ -126,6 +127,7 @@ class GenerativeCatalog:
             model = GenerativeGalaxyModel(model)
         self._model = model
         self._seed = check_seed(seed)
+        check_positive(exptime=exptime, area=area, orig_exptime=orig_exptime, orig_area=orig_area)
         self.exptime, self.area = exptime, area
         exposure = self._model.spec.flux.get("exptime", 1.0)
         self.orig_exptime = exposure if orig_exptime is None else orig_exptime
@@ -299,6 +301,7 @@ class GenerativeCatalog:
             If `rng` is no GalSim deviate.
         """
         check_choice("gal_type", gal_type, _GAL_TYPES)
+        check_positive(exptime=exptime, area=area)
         if deep:
             galsim.errors.galsim_warn("deep has no effect: limit the conditions by max_mag.")
         if index is not None and n_random is not None:

@@ -43,16 +43,12 @@ def apply_sed(
     Returns
     -------
     galsim.ChromaticObject
-        To be sheared, convolved with a PSF and drawn through any bandpass.
+        To be sheared, convolved with a PSF and drawn by its drawImage through any bandpass.
 
     Raises
     ------
     ConditionError
         If no redshift is given and the galaxy has none.
-
-    Notes
-    -----
-    Bands of any survey are drawn by ``drawImage(bandpass)`` of what is returned.
     """
     if redshift is None:
         redshift = find_redshift(galaxy)

@@ -20,6 +20,7 @@ __all__ = [
     "LIMITS",
     "as_table",
     "check_choice",
+    "check_positive",
     "read_table",
     "settle_limits",
     "usable_rows",
@@ -114,6 +115,24 @@ def check_choice(option: str, value: Any, known: Sequence[Any]) -> None:
         )
 
 
+def check_positive(**options: float | None) -> None:
+    """Refuse a number that is not positive.
+
+    Parameters
+    ----------
+    **options : float or None
+        By name; None is left alone.
+
+    Raises
+    ------
+    CatalogError
+        If one is not.
+    """
+    for name, value in options.items():
+        if value is not None and not value > 0:
+            raise CatalogError(f"{name} must be positive, got {value!r}.", name, value)
+
+
 def read_table(file_name: str | os.PathLike[str], folder: str | None, spec: ModuleSpec) -> Any:
     """Read the FITS table that holds a module's conditions.
 
@@ -173,9 +192,9 @@ def usable_rows(table: Any, spec: ModuleSpec, level: str) -> NDArray[np.bool_]:
     if level == "none":
         return usable
     for condition in spec.inputs:
-        # A column that is missing or no number is for read_conditions to report.
+        # A column that is missing, no number or no vector is for read_conditions to report.
         column = table[condition.name] if condition.name in table.colnames else np.zeros(())
-        if np.asarray(column).dtype.kind in "iuf":
+        if np.ndim(column) == 1 and np.asarray(column).dtype.kind in "iuf":
             values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
             usable &= np.isfinite(values) & ((values >= 0) | (condition.minimum < 0))
     return usable

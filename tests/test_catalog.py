@@ -235,6 +235,7 @@ def test_a_catalogue_survives_a_pickle(galaxies):
         ({"index": [1, 1.5]}, "integer from 0 to 6, got 1.0"),
         ({"index": 1, "n_random": 2}, "index or n_random"),
         ({"gal_type": "sersic"}, "gal_type must be one of 'real', 'parametric'"),
+        ({"index": 1, "area": 0.0}, "area must be positive"),
         ({"index": 1, "chromatic": True}, "F814W only"),
     ],
 )
@@ -255,6 +256,8 @@ def test_an_rng_that_is_not_galsims_is_refused(galaxies):
         ({"file_name": "a.fits"}, "file_name or catalog, not both"),
         ({"catalog": 3}, "must be an astropy Table"),
         ({"exclusion_level": "some"}, "exclusion_level must be one of"),
+        ({"exptime": 0}, "exptime must be positive, got 0"),
+        ({"orig_area": -1.0}, "orig_area must be positive"),
         ({"sample": "24"}, "sample must be one of"),
         ({"min_size": 1}, "'min_size' is no limit"),
         ({"min_flux": 1}, "flux does not follow"),
@@ -264,6 +267,12 @@ def test_an_rng_that_is_not_galsims_is_refused(galaxies):
 def test_a_catalogue_that_makes_no_sense_is_refused(model, catalog, options, said):
     with pytest.raises(CatalogError, match=said):
         GenerativeCatalog(model=model, **{"catalog": catalog, **options})
+
+
+def test_a_column_of_vectors_is_no_condition(model, catalog):
+    catalog["zphot"] = np.ones((7, 2))
+    with pytest.raises(ConditionError, match="'zphot' has the wrong length"):
+        GenerativeCatalog(model=model, catalog=catalog)
 
 
 def test_a_catalogue_without_a_condition_says_which(model, catalog):

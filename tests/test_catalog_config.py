@@ -136,7 +136,6 @@ def test_demo11_draws_generated_galaxies_when_its_types_are_renamed(folder):
     images = {}
     for name, text in (("fits", DEMO11), ("learned", _rename(DEMO11))):
         images[name], truth = _run(text, folder, name)
-        # The galaxies alone, without the noise.
         assert truth["flux"].min() > 0
         assert set(truth["row"]) <= set(range(N_FITS))
     assert images["fits"] != images["learned"]

@@ -9,7 +9,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_hub import GenerativeGalaxy
+from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel
 from galsim_hub.errors import ConditionError, LatentError, PinError, RandomDeviateError, SeedError
 from galsim_hub.recipe import Recipe
 
@@ -121,6 +121,16 @@ def test_a_given_half_light_radius_changes_neither_flux_nor_shape(galaxy, model,
     dilated = galaxy.dilate(0.5 / galaxy.calculateHLR(size=512, scale=0.005))
     assert pinned.flux == pytest.approx(galaxy.flux, rel=1e-12)
     _assert_close(*(p.drawImage(nx=48, ny=48, scale=0.05) for p in (pinned, dilated)), 5e-3)
+
+
+def test_a_condition_of_a_pins_name_is_a_condition(module_folder, copy_module, conditions):
+    names = ("half_light_radius", "mag", "zphot")
+    inputs = [{"name": name, "unit": "", "minimum": 0.0, "maximum": 50.0} for name in names]
+    model = GenerativeGalaxyModel(copy_module(module_folder, inputs=inputs))
+    given = dict(zip(names, conditions.values(), strict=True))
+    galaxy = GenerativeGalaxy(model, seed=1, flux=10.0, **given)
+    assert galaxy.conditions == given
+    galsim.utilities.check_pickle(galaxy)
 
 
 def test_a_given_magnitude_is_the_flux_above_its_zero_point(model, conditions):
