@@ -135,6 +135,7 @@ class GenerativeGalaxy(galsim.GSObject):
         **conditions: Any,
     ) -> None:
         options = {"half_light_radius": half_light_radius, "mag": mag, "zeropoint": zeropoint}
+        # The module format reserves the other names, but not these.
         for name in model.quantities:
             if options.get(name) is not None:
                 conditions[name] = options.pop(name)
