@@ -11,6 +11,7 @@ from galsim.utilities import convert_interpolant
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import SeedError
+from .pins import Pins, measure_half_light_radius
 from .recipe import Recipe, StampSource, choose_seeds
 from .trimming import interpolate_stamp
 
@@ -68,6 +69,11 @@ class GenerativeGalaxy(galsim.GSObject):
         deviate by default.
     flux : float, optional
         The flux to have exactly; by default what the model generates [its card's counts].
+    half_light_radius : float, optional
+        The radius to hold half of the flux [arcsec], to 1e-3: the model's galaxy is
+        dilated to it.
+    mag, zeropoint : float, optional
+        Instead of `flux`: a magnitude, and that of one count in the image to draw on.
     x_interpolant, k_interpolant : galsim.Interpolant or str, optional
         Interpolants in real and Fourier space, as of `galsim.InterpolatedImage`.
     pad_factor : float, optional
@@ -76,7 +82,7 @@ class GenerativeGalaxy(galsim.GSObject):
     gsparams : galsim.GSParams, optional
         Speed against accuracy.
     **conditions : float
-        One value for each of ``model.quantities``.
+        One value for each of ``model.quantities``, which go before pins of the same name.
 
     Raises
     ------
@@ -86,11 +92,16 @@ class GenerativeGalaxy(galsim.GSObject):
         If the seed or id is unusable, or more than one of seed, obj_id, latents is given.
     RandomDeviateError
         If `rng` is no GalSim deviate.
+    PinError
+        If flux, half_light_radius, mag and zeropoint contradict each other or make no sense.
     """
 
     _req_params: ClassVar[dict[str, Any]] = {}  # the conditions, which depend on the model
     _opt_params: ClassVar[dict[str, Any]] = {
         "flux": float,
+        "half_light_radius": float,
+        "mag": float,
+        "zeropoint": float,
         "seed": int,
         "obj_id": str,
         "x_interpolant": str,
@@ -114,12 +125,21 @@ class GenerativeGalaxy(galsim.GSObject):
         latents: ArrayLike | None = None,
         rng: galsim.BaseDeviate | None = None,
         flux: float | None = None,
+        half_light_radius: float | None = None,
+        mag: float | None = None,
+        zeropoint: float | None = None,
         x_interpolant: Any = None,
         k_interpolant: Any = None,
         pad_factor: float | None = None,
         gsparams: galsim.GSParams | None = None,
         **conditions: Any,
     ) -> None:
+        options = {"half_light_radius": half_light_radius, "mag": mag, "zeropoint": zeropoint}
+        # The module format reserves the other names, but not these.
+        for name in model.quantities:
+            if options.get(name) is not None:
+                conditions[name] = options.pop(name)
+        pins = Pins.from_options(flux, **options)
         _check_single(seed=seed, obj_id=obj_id, latents=latents)
         if latents is None:
             seeds = None if seed is None else [seed]
@@ -129,25 +149,25 @@ class GenerativeGalaxy(galsim.GSObject):
         else:
             recipe = Recipe.from_latents(model, conditions, latents)
         interpolation = Interpolation(x_interpolant, k_interpolant, pad_factor)
-        self._settle(model, recipe, flux, interpolation, gsparams)
+        self._settle(model, recipe, pins, interpolation, gsparams)
 
     @classmethod
     def from_stamp(
         cls,
         model: StampSource,
         recipe: Recipe,
-        stamp: NDArray[np.float32],
+        stamp: NDArray[np.float32] | None = None,
         interpolation: Interpolation | None = None,
         gsparams: galsim.GSParams | None = None,
     ) -> GenerativeGalaxy:
-        """Build a galaxy whose pixels were generated in bulk, from a recipe already checked.
+        """Build a galaxy from a recipe already checked, with its pixels if there are any yet.
 
         Parameters
         ----------
         model : GenerativeGalaxyModel
         recipe : Recipe
-        stamp : ndarray of float32, shape (y, x)
-            Exactly the pixels that the recipe leads to.
+        stamp : ndarray of float32, shape (y, x), optional
+            Exactly the pixels that the recipe leads to; made when first needed by default.
         interpolation : Interpolation, optional
         gsparams : galsim.GSParams, optional
 
@@ -156,7 +176,7 @@ class GenerativeGalaxy(galsim.GSObject):
         GenerativeGalaxy
         """
         galaxy = cls.__new__(cls)
-        galaxy._settle(model, recipe, None, interpolation or Interpolation(), gsparams)
+        galaxy._settle(model, recipe, Pins(), interpolation or Interpolation(), gsparams)
         galaxy._stamp = stamp
         return galaxy
 
@@ -164,13 +184,13 @@ class GenerativeGalaxy(galsim.GSObject):
         self,
         model: StampSource,
         recipe: Recipe,
-        flux: float | None,
+        pins: Pins,
         interpolation: Interpolation,
         gsparams: galsim.GSParams | None,
     ) -> None:
         self._model = model
         self._recipe = recipe
-        self._given_flux = None if flux is None else float(flux)
+        self._pins = pins
         self._interpolation = interpolation.converted()
         self._gsparams = galsim.GSParams.check(gsparams)
         self._stamp: NDArray[np.float32] | None = None
@@ -244,18 +264,21 @@ class GenerativeGalaxy(galsim.GSObject):
     @property
     def _interpolated(self) -> galsim.InterpolatedImage:
         if self._profile is None:
-            self._profile = interpolate_stamp(
-                self.stamp,
-                self._model.pixel_size,
-                self._given_flux,
-                self._gsparams,
-                **self._interpolation.given(),
-            )
+            self._profile = self._interpolate(self._model.pixel_size)
+            if self._pins.half_light_radius is not None:
+                dilation = self._pins.half_light_radius / measure_half_light_radius(self._profile)
+                self._profile = self._interpolate(self._model.pixel_size * dilation)
         return self._profile
+
+    def _interpolate(self, scale: float) -> galsim.InterpolatedImage:
+        interpolation = self._interpolation.given()
+        return interpolate_stamp(
+            self.stamp, scale, self._pins.flux, self._gsparams, **interpolation
+        )
 
     @property
     def _identity(self) -> tuple[Any, ...]:
-        return (self._model, self._recipe, self._given_flux, self._interpolation, self._gsparams)
+        return (self._model, self._recipe, self._pins, self._interpolation, self._gsparams)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
@@ -273,7 +296,7 @@ class GenerativeGalaxy(galsim.GSObject):
             **self.conditions,
             "seed": self.seed,
             "latents": self._recipe.latents or None,
-            "flux": self._given_flux,
+            **self._pins.given(),
             **self._interpolation.given(),
             "gsparams": None if self._gsparams == galsim.GSParams() else self._gsparams,
         }

@@ -144,6 +144,13 @@ def test_flux_and_gsparams_and_interpolants_are_honoured(base, gal):
     assert "Lanczos(5" in repr(galaxy)
 
 
+def test_size_and_magnitude_are_pinned(base, gal):
+    gal.update(half_light_radius=0.3, mag={"type": "Sequence", "first": 21}, zeropoint=27.0)
+    galaxy = _build(base, obj_num=1)
+    assert galaxy.flux == pytest.approx(10 ** (-0.4 * (22 - 27)), rel=1e-12)
+    assert galaxy.calculateHLR(size=256, scale=0.005) == pytest.approx(0.3, rel=2e-3)
+
+
 def test_every_usual_transformation_applies(base, gal):
     plain = _build(base)
     gal.update(
@@ -190,8 +197,8 @@ def test_a_string_condition_names_the_field(base, gal):
 
 
 def test_an_unknown_field_is_refused(base, gal):
-    gal["half_light_radius"] = 1
-    with pytest.raises(galsim.GalSimConfigError, match="half_light_radius"):
+    gal["sersic_index"] = 1
+    with pytest.raises(galsim.GalSimConfigError, match="sersic_index"):
         _build(base)
 
 

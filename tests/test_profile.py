@@ -9,8 +9,8 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_hub import GenerativeGalaxy
-from galsim_hub.errors import ConditionError, LatentError, RandomDeviateError, SeedError
+from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel
+from galsim_hub.errors import ConditionError, LatentError, PinError, RandomDeviateError, SeedError
 from galsim_hub.recipe import Recipe
 
 FINER = galsim.GSParams(folding_threshold=1e-3, maxk_threshold=5e-4)
@@ -60,6 +60,8 @@ def _varieties(model, conditions):
         GenerativeGalaxy(model, obj_id=1234, **conditions),
         GenerativeGalaxy(model, seed=1234, **{**conditions, "zphot": 0.71}),
         GenerativeGalaxy(model, seed=1234, flux=17.5, **conditions),
+        GenerativeGalaxy(model, seed=1234, half_light_radius=0.3, **conditions),
+        GenerativeGalaxy(model, seed=1234, mag=22.0, zeropoint=27.0, **conditions),
         GenerativeGalaxy(model, seed=1234, gsparams=FINER, **conditions),
         GenerativeGalaxy(model, seed=1234, x_interpolant="lanczos5", **conditions),
         GenerativeGalaxy(model, seed=1234, k_interpolant="linear", **conditions),
@@ -101,6 +103,56 @@ def test_a_given_flux_is_exact(model, conditions):
     galaxy = GenerativeGalaxy(model, seed=1234, flux=1000.0, **conditions)
     assert galaxy.flux == 1000.0
     np.testing.assert_allclose(galaxy.kValue(0, 0), 1000.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("flux_radius", [3.0, 8.0, 30.0])
+@pytest.mark.parametrize("radius", [0.1, 0.9])
+def test_a_given_half_light_radius_is_held(model, conditions, flux_radius, radius):
+    conditions["flux_radius"] = flux_radius
+    galaxy = GenerativeGalaxy(model, seed=1234, half_light_radius=radius, **conditions)
+    # Pixels of another size than those the radius was found on.
+    image = galaxy.drawImage(nx=440, ny=440, scale=radius / 130, method="sb", dtype=float)
+    measured = image.calculateHLR(flux=galaxy.flux / image.scale**2)
+    assert measured == pytest.approx(radius, rel=1e-3)
+
+
+def test_a_given_half_light_radius_changes_neither_flux_nor_shape(galaxy, model, conditions):
+    pinned = GenerativeGalaxy(model, seed=1234, half_light_radius=0.5, **conditions)
+    dilated = galaxy.dilate(0.5 / galaxy.calculateHLR(size=512, scale=0.005))
+    assert pinned.flux == pytest.approx(galaxy.flux, rel=1e-12)
+    _assert_close(*(p.drawImage(nx=48, ny=48, scale=0.05) for p in (pinned, dilated)), 5e-3)
+
+
+def test_a_condition_of_a_pins_name_is_a_condition(module_folder, copy_module, conditions):
+    names = ("half_light_radius", "mag", "zphot")
+    inputs = [{"name": name, "unit": "", "minimum": 0.0, "maximum": 50.0} for name in names]
+    model = GenerativeGalaxyModel(copy_module(module_folder, inputs=inputs))
+    given = dict(zip(names, conditions.values(), strict=True))
+    galaxy = GenerativeGalaxy(model, seed=1, flux=10.0, **given)
+    assert galaxy.conditions == given
+    galsim.utilities.check_pickle(galaxy)
+
+
+def test_a_given_magnitude_is_the_flux_above_its_zero_point(model, conditions):
+    galaxy = GenerativeGalaxy(model, seed=1234, mag=22.0, zeropoint=27.0, **conditions)
+    assert galaxy.flux == pytest.approx(100.0, rel=1e-12)
+    assert galaxy == GenerativeGalaxy(model, seed=1234, flux=galaxy.flux, **conditions)
+
+
+@pytest.mark.parametrize(
+    ("pins", "said"),
+    [
+        ({"flux": 1.0, "mag": 22.0, "zeropoint": 27.0}, "flux or mag with zeropoint, not both"),
+        ({"mag": 22.0}, "zeropoint is missing"),
+        ({"zeropoint": 27.0}, "mag is missing"),
+        ({"half_light_radius": 0.0}, "must be positive"),
+        ({"half_light_radius": "large"}, "must be a finite number"),
+        ({"mag": float("nan"), "zeropoint": 27.0}, "must be a finite number"),
+    ],
+)
+def test_pins_that_make_no_sense_are_refused(model, conditions, pins, said):
+    with pytest.raises(PinError, match=said):
+        GenerativeGalaxy(model, seed=1234, **pins, **conditions)
 
 
 def test_the_transform_at_the_origin_is_the_flux(galaxy):

@@ -16,6 +16,8 @@
 `ContributionError`      a module to contribute cannot be scaffolded or completed
 `BandError`              a band is not one of the module's, or has to be chosen
 `ImageError`             an image, PSF or noise variance cannot be encoded
+`PinError`               a flux, magnitude or size to pin makes no sense
+`CatalogError`           a catalogue of galaxies cannot be read or asked that way
 `LatentError`            an array of latent codes has the wrong shape or values
 `CosmologyError`         a cosmological parameter or scale factor makes no sense
 `BoxError`               a box, grid or field does not fit the simulation
@@ -36,11 +38,13 @@ from .base import GalSimHubError
 from .base import suggest as suggest  # for this package, not in __all__
 from .galaxies import (
     BandError,
+    CatalogError,
     ConditionError,
     EngineError,
     ExtrapolationWarning,
     ImageError,
     LatentError,
+    PinError,
     RandomDeviateError,
     SeedError,
 )
@@ -64,6 +68,7 @@ __all__ = [
     "BoxError",
     "CacheError",
     "CardError",
+    "CatalogError",
     "ConditionError",
     "ContributionError",
     "CorruptedModuleError",
@@ -74,6 +79,7 @@ __all__ = [
     "GalSimHubError",
     "ImageError",
     "LatentError",
+    "PinError",
     "PowerSpectrumError",
     "RandomDeviateError",
     "RegistryError",

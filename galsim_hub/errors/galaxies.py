@@ -10,11 +10,13 @@ from .base import GalSimHubError
 
 __all__ = [
     "BandError",
+    "CatalogError",
     "ConditionError",
     "EngineError",
     "ExtrapolationWarning",
     "ImageError",
     "LatentError",
+    "PinError",
     "RandomDeviateError",
     "SeedError",
 ]
@@ -127,6 +129,40 @@ class LatentError(GalSimHubError, ValueError):
     def __init__(self, message: str, shape: tuple[int, ...]) -> None:
         self.shape = shape
         super().__init__(message, shape)
+
+
+class PinError(GalSimHubError, ValueError):
+    """Report a flux, magnitude or size to pin that makes no sense, or contradicts another.
+
+    Attributes
+    ----------
+    name : str
+        The option's name.
+    value : object
+        What was given.
+    """
+
+    def __init__(self, message: str, name: str, value: object = None) -> None:
+        self.name = name
+        self.value = value
+        super().__init__(message, name, value)
+
+
+class CatalogError(GalSimHubError, ValueError):
+    """Report a catalogue of galaxies that cannot be read, selected from or asked that way.
+
+    Attributes
+    ----------
+    option : str
+        The name of the argument at fault.
+    value : object
+        What was given.
+    """
+
+    def __init__(self, message: str, option: str, value: object = None) -> None:
+        self.option = option
+        self.value = value
+        super().__init__(message, option, value)
 
 
 class ExtrapolationWarning(galsim.GalSimWarning):

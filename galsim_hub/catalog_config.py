@@ -1,0 +1,118 @@
+"""GalSim's YAML types of a catalogue: what a configuration of COSMOSGalaxy changes to.
+
+::
+
+    modules: [galsim_hub]
+    input:
+      generative_catalog: { model: 'hub:cosmos', sample: '23.5' }  # was cosmos_catalog
+    gal:
+      type: GenerativeCOSMOSGalaxy  # was COSMOSGalaxy
+
+All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay. ``GenerativeCatalogGalaxy`` is the
+same type by a plainer name, and ``GenerativeCatalogValue`` what ``COSMOSValue`` is. A model's
+options, ``engine``, ``band`` and ``on_extrapolate``, stand beside ``model``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import galsim
+from galsim.config import (
+    GetAllParams,
+    GetInputObj,
+    GetRNG,
+    InputLoader,
+    RegisterInputType,
+    RegisterObjectType,
+    RegisterValueType,
+    SetDefaultIndex,
+)
+
+from .catalog import GenerativeCatalog
+from .model import GenerativeGalaxyModel
+
+__all__ = ["build_galaxy", "register"]
+
+_INPUT_TYPE = "generative_catalog"
+_OBJECT_TYPES = ("GenerativeCOSMOSGalaxy", "GenerativeCatalogGalaxy")
+_VALUE_TYPE = "GenerativeCatalogValue"
+_MODEL_OPTIONS = {"model": str, "engine": str, "band": str, "on_extrapolate": str}
+_OBJECT_OPTIONS = {
+    "index": int,
+    "gal_type": str,
+    "noise_pad_size": float,
+    "deep": bool,
+    "sersic_prec": float,
+    "chromatic": bool,
+    "area": float,
+    "exptime": float,
+}
+
+
+class _CatalogLoader(InputLoader):  # type: ignore[misc, unused-ignore]
+    """Load a catalogue, with the options of its model."""
+
+    def getKwargs(  # noqa: N802 (GalSim's name)
+        self, config: dict[str, Any], base: dict[str, Any], logger: Any
+    ) -> tuple[dict[str, Any], bool]:
+        """Parse the fields of the input, those of the model into a model."""
+        options = {**GenerativeCatalog._opt_params, **_MODEL_OPTIONS}
+        fields, is_safe = GetAllParams(config, base, opt=options)
+        model = {name: fields.pop(name) for name in _MODEL_OPTIONS if name in fields}
+        address = model.pop("model", "hub:cosmos")
+        return {**fields, "model": GenerativeGalaxyModel(address, **model)}, is_safe
+
+
+def register() -> None:
+    """Teach GalSim's configuration files the input, its objects and its value."""
+    # No proxy, as for a model: a worker's rng advances as that of a single process.
+    RegisterInputType(_INPUT_TYPE, _CatalogLoader(GenerativeCatalog, use_proxy=False))
+    for object_type in _OBJECT_TYPES:
+        RegisterObjectType(object_type, build_galaxy, input_type=_INPUT_TYPE)
+    RegisterValueType(_VALUE_TYPE, _get_value, [float, int, str, None], input_type=_INPUT_TYPE)
+
+
+def build_galaxy(
+    config: dict[str, Any],
+    base: dict[str, Any],
+    ignore: list[str],
+    gsparams: dict[str, Any],
+    logger: Any,
+) -> tuple[Any, bool]:
+    """Build a galaxy of a catalogue from its entry in a configuration.
+
+    Parameters
+    ----------
+    config, base, ignore, gsparams, logger
+        As GalSim gives them to the builder of an object type.
+
+    Returns
+    -------
+    galaxy : galsim.GSObject or galsim.ChromaticObject
+    is_safe : bool
+        Whether GalSim may use it for the next object too.
+
+    Raises
+    ------
+    CatalogError
+        If an index is out of range, or a field makes no sense.
+    """
+    catalog = GetInputObj(_INPUT_TYPE, config, base, config["type"])
+    if "index" in config:
+        SetDefaultIndex(config, catalog.nobjects)
+    params, is_safe = GetAllParams(config, base, opt=_OBJECT_OPTIONS, ignore=[*ignore, "num"])
+    if "index" not in params:
+        params["rng"] = GetRNG(config, base, logger, config["type"])
+        is_safe = False
+    galaxy = catalog.makeGalaxy(
+        gsparams=galsim.GSParams(**gsparams) if gsparams else None, **params
+    )
+    logger.debug("obj %d: %s = %s", base.get("obj_num", 0), config["type"], galaxy)
+    return galaxy, is_safe
+
+
+def _get_value(config: dict[str, Any], base: dict[str, Any], value_type: type) -> tuple[Any, bool]:
+    catalog = GetInputObj(_INPUT_TYPE, config, base, _VALUE_TYPE)
+    params, is_safe = GetAllParams(config, base, req={"key": str, "index": int}, ignore=["num"])
+    return catalog.getValue(**params), is_safe

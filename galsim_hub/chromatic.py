@@ -1,0 +1,105 @@
+"""A generated galaxy with a spectrum."""
+
+from __future__ import annotations
+
+import galsim
+
+from .errors import ConditionError
+from .profile import GenerativeGalaxy
+
+__all__ = ["REDSHIFTS", "apply_sed", "find_generated", "find_redshift"]
+
+# What a condition is called that is the galaxy's redshift.
+REDSHIFTS = ("zphot", "redshift", "z")
+
+
+def apply_sed(
+    galaxy: galsim.GSObject,
+    sed: galsim.SED,
+    bandpass: galsim.Bandpass,
+    *,
+    redshift: float | None = None,
+    flux: float | None = None,
+) -> galsim.ChromaticObject:
+    """Give a galaxy a spectrum, redshifted, of a known flux in one bandpass.
+
+    By design the galaxy has one spectrum all over, with no gradient of colour: there is no bulge
+    or disk with a spectrum of its own, for a module generates the light of one band. Galaxies
+    whose shape changes with the band come from a module of several bands.
+
+    Parameters
+    ----------
+    galaxy : galsim.GSObject
+        A `GenerativeGalaxy`, or what was made of one.
+    sed : galsim.SED
+        The spectrum at rest, of any normalisation.
+    bandpass : galsim.Bandpass
+        Where the flux is `flux`: the band of the module's card, if that is left out.
+    redshift : float, optional
+        By default the galaxy's condition of the name zphot, redshift or z.
+    flux : float, optional
+        By default the galaxy's own.
+
+    Returns
+    -------
+    galsim.ChromaticObject
+        To be sheared, convolved with a PSF and drawn by its drawImage through any bandpass.
+
+    Raises
+    ------
+    ConditionError
+        If no redshift is given and the galaxy has none.
+    """
+    if redshift is None:
+        redshift = find_redshift(galaxy)
+    observed = sed.atRedshift(redshift).withFlux(galaxy.flux if flux is None else flux, bandpass)
+    return galaxy.withFlux(1.0) * observed
+
+
+def find_redshift(galaxy: object) -> float:
+    """Return the redshift that a generated galaxy was asked for.
+
+    Parameters
+    ----------
+    galaxy : galsim.GSObject or galsim.ChromaticObject
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ConditionError
+        If its model takes none.
+    """
+    generated = find_generated(galaxy)
+    conditions = {} if generated is None else generated.conditions
+    for name in REDSHIFTS:
+        if name in conditions:
+            return conditions[name]
+    raise ConditionError(
+        f"There is no redshift among the conditions ({', '.join(conditions) or 'none'}). Give "
+        "redshift= to apply_sed.",
+        None,
+    )
+
+
+def find_generated(galaxy: object) -> GenerativeGalaxy | None:
+    """Find the generated galaxy inside what was made of it; the first of several.
+
+    Parameters
+    ----------
+    galaxy : object
+        A profile: transformed, convolved, summed or with a spectrum.
+
+    Returns
+    -------
+    GenerativeGalaxy or None
+        None if there is none.
+    """
+    if isinstance(galaxy, GenerativeGalaxy):
+        return galaxy
+    inner = (getattr(galaxy, name, galaxy) for name in ("original", "_original", "orig_obj"))
+    parts = [*getattr(galaxy, "obj_list", ()), *(part for part in inner if part is not galaxy)]
+    found = (find_generated(part) for part in parts)
+    return next((each for each in found if each is not None), None)

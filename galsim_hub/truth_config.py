@@ -1,0 +1,81 @@
+"""GalSim's YAML value type that says what a generated galaxy is: for truth catalogues.
+
+::
+
+    output:
+      truth:
+        columns:
+          zphot: { type: GenerativeTruth, key: zphot }
+          seed: { type: GenerativeTruth, key: seed }
+          module: { type: GenerativeTruth, key: module }
+          sha256: { type: GenerativeTruth, key: sha256 }
+
+``key`` is a condition of the module's, or one of those. The galaxy is looked for in what was built
+for the field ``gal``, or for the field that ``object`` names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from galsim.config import GetAllParams, GetCurrentValue, RegisterValueType
+
+from .chromatic import find_generated
+from .errors import CatalogError, suggest
+from .profile import GenerativeGalaxy
+
+__all__ = ["describe_galaxy", "register"]
+
+_VALUE_TYPE = "GenerativeTruth"
+
+
+def register() -> None:
+    """Teach GalSim's configuration files the value type."""
+    RegisterValueType(_VALUE_TYPE, _get_truth, [float, int, str, None])
+
+
+def describe_galaxy(galaxy: GenerativeGalaxy) -> dict[str, float | str]:
+    """Say what makes a galaxy again: with these, `GenerativeGalaxy` gives the same bits.
+
+    Parameters
+    ----------
+    galaxy : GenerativeGalaxy
+
+    Returns
+    -------
+    dict of str to float or str
+        Its conditions, ``seed``, ``module`` (name and version), ``sha256`` (of the module) and
+        ``band``. The seed is text, for tables have no column of 64 bits without a sign.
+    """
+    model: Any = galaxy.model
+    return {
+        **galaxy.conditions,
+        "seed": "" if galaxy.seed is None else str(galaxy.seed),
+        "module": model.spec.label,
+        "sha256": model.sha256,
+        "band": model.band or "",
+    }
+
+
+def _get_truth(
+    config: dict[str, Any], base: dict[str, Any], value_type: type
+) -> tuple[float | str, bool]:
+    params, _ = GetAllParams(config, base, req={"key": str}, opt={"object": str})
+    key, field = params["key"], params.get("object", "gal")
+    galaxy = find_generated(GetCurrentValue(field, base))
+    if galaxy is None:
+        raise CatalogError(
+            f"There is no generated galaxy in the field {field!r}, which {_VALUE_TYPE} was to "
+            "describe. Name the field of one as object.",
+            "object",
+            field,
+        )
+    truth = describe_galaxy(galaxy)
+    if key not in truth:
+        raise CatalogError(
+            f"{_VALUE_TYPE} knows no key {key!r}: known are {', '.join(truth)}."
+            f"{suggest(key, truth)}",
+            "key",
+            key,
+        )
+    return truth[key], False

@@ -1,0 +1,281 @@
+"""A catalogue of generated galaxies answers as a COSMOSCatalog does."""
+
+from __future__ import annotations
+
+import pickle
+
+import galsim
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import galsim_hub
+from galsim_hub import GenerativeCatalog, GenerativeGalaxy
+from galsim_hub.errors import (
+    CatalogError,
+    ConditionError,
+    RandomDeviateError,
+    UnsupportedModuleError,
+)
+from galsim_hub.latents import seed_from_id
+
+DRAW = {"nx": 32, "ny": 32, "scale": 0.06}
+
+
+@pytest.fixture
+def galaxies(model, catalog):
+    """Give a catalogue of 7 galaxies."""
+    return GenerativeCatalog(model=model, catalog=catalog)
+
+
+@pytest.fixture(scope="module")
+def lawful():
+    """Give the published model, which carries the law of its conditions."""
+    return galsim_hub.GenerativeGalaxyModel("hub:cosmos")
+
+
+@pytest.fixture
+def counted(copy_module, module_folder):
+    """Give a model whose card says what its fluxes are."""
+    flux = {"unit": "count", "band": "F814W", "zeropoint": 25.94, "exptime": 1.0}
+    return galsim_hub.GenerativeGalaxyModel(copy_module(module_folder, flux=flux))
+
+
+def test_it_has_every_public_name_of_a_cosmos_catalogue():
+    theirs = {name for name in dir(galsim.COSMOSCatalog) if not name.startswith("_")}
+    real_only = {"real_cat", "getRealParams", "getBandpass", "getSED", "hst_eff_area"}
+    assert theirs - real_only <= set(dir(GenerativeCatalog))
+
+
+def test_it_takes_every_option_that_a_cosmos_catalogue_takes_in_yaml():
+    assert set(galsim.COSMOSCatalog._opt_params) <= set(GenerativeCatalog._opt_params)
+    assert set(galsim.GalaxySample._opt_params) <= set(GenerativeCatalog._opt_params)
+
+
+def test_a_row_is_one_galaxy_with_its_conditions(galaxies, catalog):
+    galaxy = galaxies.makeGalaxy(3)
+    assert type(galaxy) is GenerativeGalaxy
+    assert galaxy.conditions == {name: column[3] for name, column in catalog.items()}
+    assert galaxy.index == 3
+    assert galaxy == galaxies.makeGalaxy(3, rng=galsim.BaseDeviate(8))
+    assert galaxy.seed != galaxies.makeGalaxy(4).seed
+
+
+def test_an_array_of_indices_gives_the_galaxies_of_each(galaxies):
+    several = galaxies.makeGalaxy(np.array([2, 5, 2]))
+    assert [galaxy.index for galaxy in several] == [2, 5, 2]
+    for galaxy in several:
+        alone = galaxies.makeGalaxy(galaxy.index)
+        assert galaxy == alone
+        assert galaxy.stamp.tobytes() == alone.stamp.tobytes()
+    assert isinstance(galaxies.makeGalaxy([2]), list)
+
+
+def test_random_galaxies_follow_the_rng(galaxies):
+    first, second = (galaxies.makeGalaxy(n_random=5, rng=galsim.BaseDeviate(3)) for _ in range(2))
+    assert first == second
+    assert len({galaxy.index for galaxy in first}) > 1
+    indices = galaxies.selectRandomIndex(5, rng=galsim.BaseDeviate(3))
+    assert [galaxy.index for galaxy in first] == indices.tolist()
+    assert isinstance(galaxies.selectRandomIndex(rng=galsim.BaseDeviate(3)), int)
+    assert isinstance(galaxies.makeGalaxy(), GenerativeGalaxy)
+
+
+def test_a_column_of_weights_decides_how_often_a_row_is_chosen(model, catalog):
+    catalog["weight"] = [0, 0, 6, 0, 2, 0, 0]
+    galaxies = GenerativeCatalog(model=model, catalog=catalog)
+    chosen = galaxies.selectRandomIndex(4000, galsim.BaseDeviate(5))
+    assert set(chosen) == {2, 4}
+    assert np.mean(chosen == 2) == pytest.approx(0.75, abs=0.03)  # 4 sigma
+
+
+def test_a_column_of_ids_names_the_galaxies(model, catalog):
+    catalog["obj_id"] = [f"gal-{number}" for number in range(7)]
+    galaxies = GenerativeCatalog(model=model, catalog=catalog, min_z=0.5)
+    assert galaxies.makeGalaxy(0).seed == seed_from_id(f"gal-{galaxies.getOrigIndex(0)}")
+
+
+def test_another_seed_gives_other_galaxies_of_the_same_conditions(model, catalog, galaxies):
+    others = GenerativeCatalog(model=model, catalog=catalog, seed=1)
+    assert others != galaxies
+    assert others.makeGalaxy(0).seed != galaxies.makeGalaxy(0).seed
+    assert others.makeGalaxy(0).conditions == galaxies.makeGalaxy(0).conditions
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ({"min_hlr": 0.2, "max_hlr": 0.4}, [2, 3, 4]),  # 0.12, 0.18, 0.24 ... 0.48 arcsec
+        ({"max_hlr": 0, "max_flux": 0}, [0, 1, 2, 3, 4, 5, 6]),
+        ({"min_mag": 22.0, "max_mag": 24.0}, [2, 3, 4]),  # 21, 21.67 ... 25
+        ({"min_flux": 10 ** (-0.4 * (22.0 - 25.94))}, [0, 1]),
+        ({"max_flux": 10 ** (-0.4 * (24.0 - 25.94))}, [5, 6]),
+        ({"sample": "23.5"}, [0, 1, 2, 3]),
+        ({"sample": "25.2"}, [0, 1, 2, 3, 4, 5, 6]),
+        ({"min_z": 0.4, "max_z": 1.5, "max_hlr": 0.35}, [1, 2, 3]),  # 0.1, 0.42 ... 2
+    ],
+)
+def test_limits_leave_rows_out(counted, catalog, limits, left):
+    galaxies = GenerativeCatalog(model=counted, catalog=catalog, **limits)
+    assert [galaxies.getOrigIndex(index) for index in range(len(galaxies))] == left
+    assert galaxies.nobjects == galaxies.getNObjects() == len(left)
+    assert galaxies.getNTot() == 7
+    assert galaxies.makeGalaxy(0).index == left[0]
+
+
+def test_rows_that_a_model_was_not_trained_on_are_left_out_unless_asked_for(model, catalog):
+    catalog["zphot"] = np.array([0.5, np.nan, -99.0, 7.0, 1.0, 1.0, 1.0])
+
+    def rows(level):
+        left = GenerativeCatalog(model=model, catalog=catalog, exclusion_level=level)
+        return [left.getOrigIndex(index) for index in range(len(left))]
+
+    assert rows("marginal") == [0, 4, 5, 6]
+    with pytest.warns(galsim_hub.errors.ExtrapolationWarning, match="zphot = 7"):
+        assert rows("bad_fits") == [0, 3, 4, 5, 6]
+    with pytest.raises(ConditionError, match="'zphot' is not a finite number"):
+        rows("none")
+
+
+def test_exposure_time_and_area_scale_the_flux(model, catalog, galaxies):
+    plain = galaxies.makeGalaxy(1)
+    area = galsim.COSMOSCatalog.hst_eff_area
+    scaled = GenerativeCatalog(model=model, catalog=catalog, exptime=30, area=2 * area)
+    galaxy = scaled.makeGalaxy(1)
+    assert galaxy.flux == pytest.approx(60 * plain.flux, rel=1e-12)
+    assert galaxy.index == 1
+    assert galaxy.original == plain
+    own = GenerativeCatalog(model=model, catalog=catalog, exptime=30, orig_exptime=60)
+    assert own.makeGalaxy(1).flux == pytest.approx(0.5 * plain.flux, rel=1e-12)
+
+
+@pytest.mark.parametrize("gal_type", [None, "real", "parametric"])
+def test_the_types_of_a_cosmos_galaxy_are_one(galaxies, gal_type):
+    assert galaxies.makeGalaxy(1, gal_type) == galaxies.makeGalaxy(1)
+
+
+def test_gsparams_reach_the_galaxy(galaxies):
+    finer = galsim.GSParams(folding_threshold=1e-3)
+    assert galaxies.makeGalaxy(1, gsparams=finer).gsparams == finer
+    assert galaxies.makeGalaxy([1, 2], gsparams=finer)[1].gsparams == finer
+
+
+def test_deep_warns_that_it_has_no_effect(galaxies):
+    with pytest.warns(galsim.GalSimWarning, match="deep has no effect"):
+        assert galaxies.makeGalaxy(1, deep=True) == galaxies.makeGalaxy(1)
+
+
+def test_the_catalogue_may_be_a_table_an_array_or_a_file(model, catalog, galaxies, tmp_path):
+    table = Table(catalog)
+    table.write(tmp_path / "mine.fits")
+    for given in (
+        {"catalog": table},
+        {"catalog": table.as_array()},
+        {"file_name": tmp_path / "mine.fits"},
+        {"file_name": "mine.fits", "dir": str(tmp_path)},
+    ):
+        assert GenerativeCatalog(model=model, **given) == galaxies
+
+
+def test_units_are_converted(model, catalog, galaxies):
+    table = Table(catalog)
+    table["flux_radius"] = table["flux_radius"] * 0.03
+    table["flux_radius"].unit = "arcsec"
+    again = GenerativeCatalog(model=model, catalog=table)
+    assert again.makeGalaxy(3).conditions["flux_radius"] == pytest.approx(10.0, rel=1e-12)
+
+
+def test_the_layout_of_cosmos_is_known(model, catalog, galaxies, tmp_path):
+    Table({"IDENT": np.arange(7)}).write(tmp_path / "real_galaxy_catalog.fits")
+    Table(catalog).write(tmp_path / "real_galaxy_catalog_fits.fits")
+    again = GenerativeCatalog("real_galaxy_catalog.fits", dir=str(tmp_path), model=model)
+    assert again == galaxies
+
+
+def test_conditions_are_drawn_from_the_modules_law_by_default(lawful):
+    few, many = (GenerativeCatalog(model=lawful, n_objects=n) for n in (5, 8))
+    assert few.nobjects == 5
+    assert few.makeGalaxy(4) == many.makeGalaxy(4)
+    assert few != GenerativeCatalog(model=lawful, n_objects=5, seed=2)
+    bright = GenerativeCatalog(n_objects=200, max_mag=23.0)
+    assert bright.model == lawful
+    magnitudes = [bright.getValue("mag_auto", index) for index in range(bright.nobjects)]
+    assert 0 < len(magnitudes) < 200
+    assert max(magnitudes) < 23
+
+
+def test_a_module_without_a_law_wants_a_catalogue(model):
+    with pytest.raises(UnsupportedModuleError, match="law of its conditions"):
+        GenerativeCatalog(model=model)
+
+
+def test_values_of_a_row_are_given(model, catalog):
+    catalog["name"] = list("abcdefg")
+    galaxies = GenerativeCatalog(model=model, catalog=catalog, min_z=1.0)
+    row = galaxies.getOrigIndex(0)
+    assert galaxies.getValue("zphot", 0) == catalog["zphot"][row]
+    assert galaxies.getValue("name", 0) == "abcdefg"[row]
+    assert galaxies.getParametricRecord(0)["mag_auto"] == catalog["mag_auto"][row]
+    with pytest.raises(CatalogError, match="key must be one of.*Did you mean 'zphot'"):
+        galaxies.getValue("zfot", 0)
+
+
+def test_a_catalogue_survives_a_pickle(galaxies):
+    again = pickle.loads(pickle.dumps(galaxies))
+    assert again == galaxies
+    assert again.makeGalaxy(2) == galaxies.makeGalaxy(2)
+    assert "7 galaxies" in repr(again)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"index": 7}, "integer from 0 to 6, got 7"),
+        ({"index": -1}, "integer from 0 to 6, got -1"),
+        ({"index": [1, 1.5]}, "integer from 0 to 6, got 1.0"),
+        ({"index": 1, "n_random": 2}, "index or n_random"),
+        ({"gal_type": "sersic"}, "gal_type must be one of 'real', 'parametric'"),
+        ({"index": 1, "area": 0.0}, "area must be positive"),
+        ({"index": 1, "chromatic": True}, "F814W only"),
+    ],
+)
+def test_a_galaxy_that_makes_no_sense_is_refused(galaxies, arguments, said):
+    with pytest.raises(CatalogError, match=said):
+        galaxies.makeGalaxy(**arguments)
+
+
+def test_an_rng_that_is_not_galsims_is_refused(galaxies):
+    with pytest.raises(RandomDeviateError):
+        galaxies.makeGalaxy(rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"catalog": None, "file_name": "no_such.fits"}, "'no_such.fits' cannot be read"),
+        ({"file_name": "a.fits"}, "file_name or catalog, not both"),
+        ({"catalog": 3}, "must be an astropy Table"),
+        ({"exclusion_level": "some"}, "exclusion_level must be one of"),
+        ({"exptime": 0}, "exptime must be positive, got 0"),
+        ({"orig_area": -1.0}, "orig_area must be positive"),
+        ({"sample": "24"}, "sample must be one of"),
+        ({"min_size": 1}, "'min_size' is no limit"),
+        ({"min_flux": 1}, "flux does not follow"),
+        ({"max_z": 0.01}, "None of 7 rows is left"),
+    ],
+)
+def test_a_catalogue_that_makes_no_sense_is_refused(model, catalog, options, said):
+    with pytest.raises(CatalogError, match=said):
+        GenerativeCatalog(model=model, **{"catalog": catalog, **options})
+
+
+def test_a_column_of_vectors_is_no_condition(model, catalog):
+    catalog["zphot"] = np.ones((7, 2))
+    with pytest.raises(ConditionError, match="'zphot' has the wrong length"):
+        GenerativeCatalog(model=model, catalog=catalog)
+
+
+def test_a_catalogue_without_a_condition_says_which(model, catalog):
+    del catalog["zphot"]
+    with pytest.raises(ConditionError, match="'zphot' is missing"):
+        GenerativeCatalog(model=model, catalog=catalog)
