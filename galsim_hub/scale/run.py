@@ -21,7 +21,7 @@ from ..errors import (
     WorkerError,
 )
 from ..model import GenerativeGalaxyModel
-from .catalogue import Piece, open_catalogue, read_rows, stage_frame
+from .catalogue import Catalogue, Piece, open_catalogue, read_rows, stage_frame
 from .job import Job, ShardReport, Summary, View
 from .shard import disk_errors, draw_shard
 
@@ -55,7 +55,8 @@ def draw(
     ----------
     catalogue : path or dask.dataframe.DataFrame
         A FITS file, a Parquet file or a folder of those, which every worker can see. A
-        dataframe is first written to `output`, as far as it is needed.
+        dataframe's columns that are needed are first written beside `output`, to
+        ``OUTPUT.catalogue``.
     module : str, path or GenerativeGalaxyModel
         What draws.
     output : path
@@ -111,7 +112,7 @@ def draw(
     with disk_errors(folder):
         staged = _stage(catalogue, model, folder, id_column, client)
         source = open_catalogue(staged, id_column, model.quantities)
-        _check_columns(source.files[0][0], id_column, model)
+        _check_columns(source, id_column, model)
         is_strict = on_bad_row == "raise"
         job = Job(
             model, folder, source.n_rows, shard_size, id_column, source.id_type, view, is_strict
@@ -169,14 +170,18 @@ def _stage(
             f"A catalogue must be a path or a Dask dataframe, got {kind}. Write it to a file.",
             kind,
         )
-    # Beside the output, which has to be empty for a new run, until that is checked.
+    # Beside the output, which may prove to be another run's.
     staged = folder.with_name(f"{folder.name}.catalogue")
     return stage_frame(catalogue, staged, id_column, model.quantities, client)
 
 
-def _check_columns(path: str, id_column: str, model: GenerativeGalaxyModel) -> None:
+def _check_columns(source: Catalogue, id_column: str, model: GenerativeGalaxyModel) -> None:
     """Find what is wrong with all rows at once before the first one is drawn."""
-    rows = read_rows((Piece(path, 0, 1),), id_column, model.quantities)
+    first = next(iter(source.pieces(1)), None)
+    if first is None:
+        path = source.files[0][0]
+        raise CatalogueError(f"Catalogue {path} has no rows. Give one that has.", path)
+    rows = read_rows(first, id_column, model.quantities)
     model.read_conditions({name: column[:0] for name, column in rows.columns.items()})
 
 
