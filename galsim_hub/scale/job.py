@@ -123,7 +123,7 @@ class View:
     def draw(self, galaxy: GenerativeGalaxy) -> NDArray[np.float32]:
         """Draw a galaxy without noise, flux a pixel."""
         image = galsim.ImageF(self.size, self.size, scale=self.pixel_scale)
-        galsim.Convolve(galaxy, self.psf, gsparams=galaxy.gsparams).drawImage(image=image)
+        galsim.Convolve(galaxy, self.psf).drawImage(image=image)
         return image.array
 
 

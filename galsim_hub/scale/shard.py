@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import galsim
 import numpy as np
 from numpy.typing import NDArray
 
 from ..conditions import limit_to_range, read_conditions
-from ..errors import BadRowError, ConditionError, EngineError, OutputError, SeedError
+from ..errors import BadRowError, ConditionError, OutputError, SeedError
 from ..latents import seed_from_id
 from ..profile import GenerativeGalaxy
 from ..recipe import Recipe
@@ -77,7 +76,6 @@ def draw_shard(job: Job, index: int, pieces: Sequence[Piece]) -> ShardReport:
         table = _check_rows(job, rows)
         _stop_if_strict(job, index, rows.ids, table)
         stamps = _draw(job, table)
-        _stop_if_strict(job, index, rows.ids, table)
         with disk_errors(job.output):
             # Without its mark first, so that no mark ever vouches for another row's pixels.
             _truth_path(job, index).unlink(missing_ok=True)
@@ -191,7 +189,7 @@ def _report(
 
 
 def _draw(job: Job, table: _Table) -> NDArray[np.float32]:
-    """Draw the good rows; the others stay without a number, as do those that GalSim refuses."""
+    """Draw the good rows; the others stay NaN."""
     stamps = np.full((len(table.seeds), job.side, job.side), np.nan, dtype=np.float32)
     good = table.good
     for start in range(0, len(good), _BATCH):
@@ -202,14 +200,8 @@ def _draw(job: Job, table: _Table) -> NDArray[np.float32]:
             stamps[batch] = pixels
             continue
         for i, row, seed, stamp in zip(batch, conditions.tolist(), seeds, pixels, strict=True):
-            recipe = Recipe(tuple(row), seed)
-            try:
-                galaxy = GenerativeGalaxy.from_stamp(job.model, recipe, stamp)
-                stamps[i] = job.view.draw(galaxy)
-            except EngineError:
-                raise
-            except galsim.GalSimError as error:
-                table.reasons[i] = str(error)
+            galaxy = GenerativeGalaxy.from_stamp(job.model, Recipe(tuple(row), seed), stamp)
+            stamps[i] = job.view.draw(galaxy)
     return stamps
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -37,7 +38,10 @@ def write_parquet(tmp_path):
 @pytest.fixture(scope="module")
 def client():
     """Start a scheduler and two worker processes; workers that die are started again."""
+    # One death of a worker is an accident, two are the shard's fault: sooner than by default.
+    patience = dask.config.set({"distributed.scheduler.allowed-failures": 1})
     with (
+        patience,
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,
