@@ -203,14 +203,16 @@ def _draw_on(
         futures = []
         for index, pieces in islice(shards, n):
             key = f"galsim_hub-{run}-{index}"
-            futures.append(client.submit(draw_shard, job, index, pieces, key=key, pure=False))
+            # A worker has as many threads as it shall use, each of which draws a shard.
+            task = (draw_shard, job, index, pieces, 1)
+            futures.append(client.submit(*task, key=key, pure=False))
             numbers[key] = index
         return futures
 
     shards = iter(shards)
     n_threads = max(1, sum(client.nthreads().values()))
     pending = set(submit(_SHARDS_A_THREAD * n_threads))
-    finished = as_completed(pending)
+    finished: Any = as_completed(pending)  # type: ignore[no-untyped-call]
     try:
         for future in finished:
             pending.discard(future)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backend.chunks import limit_threads
 from ..conditions import limit_to_range, read_conditions
 from ..errors import BadRowError, ConditionError, OutputError, SeedError
 from ..latents import seed_from_id
@@ -45,7 +46,9 @@ class _Table:
         return np.flatnonzero([reason is None for reason in self.reasons])
 
 
-def draw_shard(job: Job, index: int, pieces: Sequence[Piece]) -> ShardReport:
+def draw_shard(
+    job: Job, index: int, pieces: Sequence[Piece], n_threads: int | None = None
+) -> ShardReport:
     """Draw one shard, unless it is there already.
 
     Parameters
@@ -55,6 +58,8 @@ def draw_shard(job: Job, index: int, pieces: Sequence[Piece]) -> ShardReport:
         The shard's number, counted from 0.
     pieces : sequence of Piece
         Where its rows are.
+    n_threads : int, optional
+        That the network may use; by default one a core.
 
     Returns
     -------
@@ -75,7 +80,8 @@ def draw_shard(job: Job, index: int, pieces: Sequence[Piece]) -> ShardReport:
     if report is None:
         table = _check_rows(job, rows)
         _stop_if_strict(job, index, rows.ids, table)
-        stamps = _draw(job, table)
+        with limit_threads(n_threads):
+            stamps = _draw(job, table)
         with disk_errors(job.output):
             # Without its mark first, so that no mark ever vouches for another row's pixels.
             _truth_path(job, index).unlink(missing_ok=True)
@@ -135,8 +141,8 @@ def _check_rows(job: Job, rows: Rows) -> _Table:
         except SeedError:
             reasons[i] = f"{job.id_column} is {obj_id}"
     lower, upper = np.array([(c.minimum, c.maximum) for c in spec.inputs]).reshape(-1, 2).T
-    is_extrapolated = ((conditions < lower) | (conditions > upper)).any(axis=1)
-    return _Table(conditions, seeds, reasons, is_extrapolated)
+    is_outside = (conditions < lower) | (conditions > upper)
+    return _Table(conditions, seeds, reasons, np.asarray(is_outside.any(axis=1)))
 
 
 def _conditions(job: Job, columns: Any) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Measure catalogue drawing with 1 and more workers, and plan a larger one from it.
 
 One cluster a number of workers, the first shards of each not counted: processes start and load the
-network in them. With ``--size`` images through a Kolmogorov PSF are drawn, else the module's stamps.
+network in them. With ``--size`` images through a Kolmogorov PSF are drawn, else the module's own
+stamps.
 """
 
 from __future__ import annotations

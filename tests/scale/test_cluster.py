@@ -100,5 +100,5 @@ def test_a_shard_that_kills_every_worker_is_named(
         )
 
 
-def _die(job, index, pieces):
+def _die(job, index, pieces, n_threads):
     os.kill(os.getpid(), signal.SIGKILL)
