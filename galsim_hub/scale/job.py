@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -253,9 +254,9 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         if partial.is_file():
             flush_to_disk(partial)
         partial.replace(path)
-    finally:
-        if partial.is_file():
-            partial.unlink()
+    except BaseException:
+        shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+        raise
 
 
 def flush_to_disk(path: Path) -> None:

@@ -222,6 +222,8 @@ def _stamps_path(job: Job, index: int) -> Path:
 def _write_stamps(job: Job, index: int, stamps: NDArray[np.float32]) -> None:
     import zarr
 
+    for left in _stamps_path(job, index).parent.glob("*.partial"):
+        left.unlink(missing_ok=True)  # by a worker that was killed
     start = index * job.shard_size
     # LocalStore writes to a temporary name and renames, as write_whole does.
     array = zarr.open_array(job.stamps, mode="r+", config={"write_empty_chunks": True})

@@ -152,6 +152,24 @@ def test_bad_rows_are_reported_and_the_others_are_drawn(model, columns, write_pa
     assert scale.draw(path, model, output, shard_size=4).bad_rows == summary.bad_rows
 
 
+def test_a_catalogue_of_bad_rows_alone_is_told_of(model, columns, write_parquet, tmp_path):
+    path = write_parquet(columns | {"zphot": np.full(22, np.nan)})
+    summary = scale.draw(path, model, tmp_path / "out", shard_size=4)
+    assert summary.n_bad == 22
+    assert scale.draw(path, model, tmp_path / "out", shard_size=4).n_new_shards == 0
+
+
+def test_what_killed_writers_left_is_removed(model, columns, write_parquet, tmp_path):
+    path, output = write_parquet(columns), tmp_path / "out"
+    scale.draw(path, model, output, shard_size=4)
+    (list_parts(output)[2]).unlink()
+    (output / "truth.parquet" / ".part-00000002.parquet.ab.partial").write_bytes(b"PAR1")
+    (output / "stamps.zarr" / "c" / "2" / "0" / "0.ab.partial").write_bytes(b"half")
+    assert len(list_partial(output)) == 2
+    scale.draw(path, model, output, shard_size=4)
+    assert list_partial(output) == []
+
+
 def test_a_bad_row_stops_a_run_that_asks_for_it(model, columns, write_parquet, tmp_path):
     path, output = write_parquet(spoil(columns)), tmp_path / "out"
     with pytest.raises(errors.BadRowError, match="Row 3 .*zphot is nan.*on_bad_row='skip'") as info:
