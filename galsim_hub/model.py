@@ -105,6 +105,11 @@ class GenerativeGalaxyModel(ConditionSampling):
         return self._on_extrapolate
 
     @property
+    def engine(self) -> str:
+        """What runs the network: 'auto', 'light' or 'tensorflow'."""
+        return self._network.engine
+
+    @property
     def spec(self) -> ModuleSpec:
         """What the module's card promises."""
         return self._spec

@@ -213,3 +213,21 @@ def test_without_tensorflow_an_encoder_names_the_extra(monkeypatch, module_folde
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(EngineError, match=r"pip install 'galsim-hub\[tensorflow\]'"):
         TensorFlowEngine(module_folder)
+
+
+def test_chunks_keep_to_the_threads_that_they_may_use():
+    import threading
+
+    from galsim_hub.backend.chunks import limit_threads, run_in_chunks
+
+    threads = set()
+
+    def call(chunk):
+        threads.add(threading.get_ident())
+        return chunk
+
+    rows = np.arange(12.0)
+    with limit_threads(1):
+        outputs = run_in_chunks(call, {"rows": rows}, 3)
+    np.testing.assert_array_equal(outputs["rows"], rows)
+    assert threads == {threading.get_ident()}

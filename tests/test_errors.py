@@ -33,6 +33,11 @@ EXAMPLES = [
     errors.BoxError("odd", (3, 4, 4)),
     errors.StepsError("not ascending", (1.0, 0.5)),
     errors.PowerSpectrumError("too short", 0.1, 1.0),
+    errors.TableError("no column", "/sky.fits"),
+    errors.BadRowError("negative", 3, "a"),
+    errors.OutputError("disk full", "/output"),
+    errors.WorkerError("killed", 2),
+    errors.MissingExtraError("not installed", "scale", "zarr"),
 ]
 WARNINGS = [errors.ExtrapolationWarning, errors.RegistryWarning, errors.UnverifiedWarning]
 STANDARD_CLASSES = [
@@ -52,6 +57,11 @@ STANDARD_CLASSES = [
     (errors.BoxError, ValueError),
     (errors.StepsError, ValueError),
     (errors.PowerSpectrumError, ValueError),
+    (errors.TableError, ValueError),
+    (errors.BadRowError, ValueError),
+    (errors.OutputError, OSError),
+    (errors.WorkerError, RuntimeError),
+    (errors.MissingExtraError, ImportError),
 ]
 
 

@@ -16,6 +16,11 @@ FORBIDDEN = (
     "requests",
     "matplotlib",
     "jsonschema",
+    "dask",
+    "distributed",
+    "pandas",
+    "pyarrow",
+    "zarr",
     "galsim_hub.particle_mesh",
 )
 
@@ -33,6 +38,13 @@ def test_the_import_loads_nothing_heavy(names):
     code = (
         f"import sys; from galsim_hub import {', '.join(names)};"
         f"print([name for name in {FORBIDDEN} if name in sys.modules])"
+    )
+    assert _run(code).strip() == "[]"
+
+
+def test_the_import_of_scale_loads_nothing_heavy():
+    code = (
+        f"import sys, galsim_hub.scale;print([name for name in {FORBIDDEN} if name in sys.modules])"
     )
     assert _run(code).strip() == "[]"
 

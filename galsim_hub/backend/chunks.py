@@ -6,14 +6,34 @@ import concurrent.futures
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["run_in_chunks"]
+__all__ = ["limit_threads", "run_in_chunks"]
 
 Arrays = Mapping[str, NDArray[Any]]
+
+_most_threads: ContextVar[int | None] = ContextVar("_most_threads", default=None)
+
+
+@contextmanager
+def limit_threads(n_threads: int | None) -> Iterator[None]:
+    """Have batches computed in no more threads than given, for processes that share the cores.
+
+    Parameters
+    ----------
+    n_threads : int or None
+        None is one a core.
+    """
+    token = _most_threads.set(n_threads)
+    try:
+        yield
+    finally:
+        _most_threads.reset(token)
 
 
 def run_in_chunks(
@@ -52,7 +72,8 @@ def _split(inputs: Arrays, size: int, n_rows: int) -> Iterator[dict[str, NDArray
 def _map_in_threads(call: Callable[[Any], Any], chunks: list[Any]) -> list[Any]:
     # A worker has siblings, which take the other cores already.
     is_worker = multiprocessing.parent_process() is not None
-    n_threads = 1 if is_worker else min(len(chunks), len(os.sched_getaffinity(0)))
+    most = 1 if is_worker else len(os.sched_getaffinity(0))
+    n_threads = min(len(chunks), _most_threads.get() or most)
     if n_threads == 1:
         return [call(chunk) for chunk in chunks]
     with concurrent.futures.ThreadPoolExecutor(n_threads) as pool:

@@ -23,6 +23,11 @@
 `BoxError`               a box, grid or field does not fit the simulation
 `StepsError`             scale factors do not make a sequence of time steps
 `PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
+`TableError`             a catalogue to draw cannot be read, or lacks a column
+`BadRowError`            a row of a catalogue makes no galaxy
+`OutputError`            an output folder is another run's, or its disk is full
+`WorkerError`            workers died of a shard, or it was cancelled
+`MissingExtraError`      an extra of galsim_hub is not installed
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
 `RegistryWarning`        a name means something other than it may seem to
 `UnverifiedWarning`      a module was downloaded without a promised sha256
@@ -62,8 +67,10 @@ from .modules import (
     UnverifiedWarning,
 )
 from .particle_mesh import BoxError, CosmologyError, PowerSpectrumError, StepsError
+from .scale import BadRowError, MissingExtraError, OutputError, TableError, WorkerError
 
 __all__ = [
+    "BadRowError",
     "BandError",
     "BoxError",
     "CacheError",
@@ -79,6 +86,8 @@ __all__ = [
     "GalSimHubError",
     "ImageError",
     "LatentError",
+    "MissingExtraError",
+    "OutputError",
     "PinError",
     "PowerSpectrumError",
     "RandomDeviateError",
@@ -86,8 +95,10 @@ __all__ = [
     "RegistryWarning",
     "SeedError",
     "StepsError",
+    "TableError",
     "UnknownModuleError",
     "UnsafeModuleError",
     "UnsupportedModuleError",
     "UnverifiedWarning",
+    "WorkerError",
 ]
