@@ -226,9 +226,10 @@ def _write_stamps(job: Job, index: int, stamps: NDArray[np.float32]) -> None:
         left.unlink(missing_ok=True)  # by a worker that was killed
     start = index * job.shard_size
     # LocalStore writes to a temporary name and renames, as write_whole does.
-    array = zarr.open_array(job.stamps, mode="r+", config={"write_empty_chunks": True})
+    array = zarr.open_array(job.stamps, mode="r+")
     array[start : start + len(stamps)] = stamps
-    flush_to_disk(_stamps_path(job, index))
+    if not np.isnan(stamps).all():  # Zarr keeps no file where all is NaN
+        flush_to_disk(_stamps_path(job, index))
 
 
 def _write_truth(
@@ -266,8 +267,6 @@ def _read_report(job: Job, index: int, fingerprint: str) -> ShardReport | None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    if not _stamps_path(job, index).is_file():
-        return None
     try:
         with parquet.ParquetFile(_truth_path(job, index)) as file:
             if (file.schema_arrow.metadata or {}).get(_MARK) != fingerprint.encode():
@@ -276,5 +275,7 @@ def _read_report(job: Job, index: int, fingerprint: str) -> ShardReport | None:
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
     ids, reasons = truth[job.id_column].to_pylist(), truth["error"].to_pylist()
+    if None in reasons and not _stamps_path(job, index).is_file():
+        return None
     is_extrapolated = truth["is_extrapolated"].to_numpy()
     return _report(job, index, ids, reasons, is_extrapolated, is_new=False)
