@@ -139,7 +139,8 @@ class Config:
     """The whole recipe of a module: data, two models, two fits, export.
 
     `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules that have
-    seen no galaxy in common tell what a module learnt by heart.
+    seen no galaxy in common tell what a module learnt by heart. `start_from` is the workdir of a
+    recipe whose fitted encoder and trunk the auto-encoder starts from, instead of random weights.
     """
 
     workdir: str
@@ -150,6 +151,7 @@ class Config:
     fit_flow: FitConfig
     export: ExportConfig
     half: int | None = None
+    start_from: str | None = None
 
     def __post_init__(self) -> None:
         if self.half not in (None, 0, 1):

@@ -73,7 +73,7 @@ def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
     """Return the trained module and the training set's conditions (n, 3), in random order."""
     workdir = pathlib.Path(config.workdir)
     vae = VAE(config.vae, config.data)
-    load_best(Pair(vae), workdir / "vae")
+    load_best(Pair(vae.networks), workdir / "vae")
     latents = cached_latents(
         vae, StampSet(config.data.directory, config.half), workdir / "latents.npz"
     )

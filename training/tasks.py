@@ -21,9 +21,9 @@ VALIDATION_STAMPS = 2048
 class Pair(keras.Model):
     """The networks of a VAE under one roof, so that weights save and restore together."""
 
-    def __init__(self, vae: VAE):
+    def __init__(self, networks: list[keras.Model]):
         super().__init__()
-        self.networks = vae.networks
+        self.networks = networks
         self.built = True
 
 
@@ -34,13 +34,26 @@ class VAETask:
         self.config = config
         self.stamps = StampSet(config.data.directory, config.half)
         self.vae = VAE(config.vae, config.data)
-        self.model = Pair(self.vae)
+        self.model = Pair(self.vae.networks)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
+        if config.start_from:
+            self.identity += "/" + self._start_from(pathlib.Path(config.start_from) / "vae")
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
         self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column)
         self._validation_loss = tf.function(
             lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
         )
+
+    def _start_from(self, folder: pathlib.Path) -> str:
+        """Take the encoder and the trunk of another run; return the hash of its weights."""
+        try:
+            load_best(Pair([self.vae.encoder, self.vae.trunk]), folder)
+        except ValueError as error:
+            raise ConfigError(
+                f"The encoder or trunk fitted in {folder} has other shapes than this recipe's: "
+                "give both recipes the same vae section but for texture and the last decoder width."
+            ) from error
+        return hashlib.sha256((folder / "best.weights.h5").read_bytes()).hexdigest()
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield augmented training stamps."""
