@@ -140,7 +140,8 @@ class Config:
 
     `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules that have
     seen no galaxy in common tell what a module learnt by heart. `start_from` is the workdir of a
-    recipe whose fitted encoder and trunk the auto-encoder starts from, instead of random weights.
+    recipe whose auto-encoder the fit goes on from, with its flow in place of the standard normal as
+    the prior of the latents, fitted along.
     """
 
     workdir: str

@@ -34,26 +34,33 @@ class VAETask:
         self.config = config
         self.stamps = StampSet(config.data.directory, config.half)
         self.vae = VAE(config.vae, config.data)
-        self.model = Pair(self.vae.networks)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
+        networks, prior = self.vae.networks, None
         if config.start_from:
-            self.identity += "/" + self._start_from(pathlib.Path(config.start_from) / "vae")
+            prior = ConditionalFlow(config.flow, config.vae.latent_size)
+            self.identity += "/" + self._start_from(pathlib.Path(config.start_from), prior)
+            networks = [*networks, prior]
+        self.model = Pair(networks)
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
-        self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column)
+        self.loss = VAELoss(
+            self.vae, config.fit_vae, self.stamps.noise_power, mag_column, prior
+        )
         self._validation_loss = tf.function(
             lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
         )
 
-    def _start_from(self, folder: pathlib.Path) -> str:
-        """Take the encoder and the trunk of another run; return the hash of its weights."""
+    def _start_from(self, workdir: pathlib.Path, prior: ConditionalFlow) -> str:
+        """Take the networks and the flow of another run; return the hash of their weights."""
         try:
-            load_best(Pair([self.vae.encoder, self.vae.trunk]), folder)
+            load_best(Pair(self.vae.networks), workdir / "vae")
+            load_best(prior, workdir / "flow")
         except ValueError as error:
             raise ConfigError(
-                f"The encoder or trunk fitted in {folder} has other shapes than this recipe's: "
-                "give both recipes the same vae section but for texture and the last decoder width."
+                f"The networks fitted in {workdir} have other shapes than this recipe's: give both "
+                "recipes the same vae and flow sections."
             ) from error
-        return hashlib.sha256((folder / "best.weights.h5").read_bytes()).hexdigest()
+        files = [workdir / name / "best.weights.h5" for name in ("vae", "flow")]
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield augmented training stamps."""

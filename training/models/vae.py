@@ -10,6 +10,7 @@ from ..config import DataConfig, FitConfig, VAEConfig
 from ..data.pipeline import flux_of
 from .decoder import build_painter, build_trunk
 from .encoder import build_encoder, build_texture_encoder
+from .flow import ConditionalFlow
 
 
 class VAE:
@@ -75,10 +76,22 @@ class VAE:
 
 
 class VAELoss:
-    """Negative evidence lower bound of a batch, in nats per galaxy beyond pure noise."""
+    """Negative evidence lower bound of a batch, in nats per galaxy beyond pure noise.
 
-    def __init__(self, vae: VAE, fit: FitConfig, noise_power: np.ndarray, mag_column: int):
-        self.vae, self.fit, self.mag_column = vae, fit, mag_column
+    The prior of the vector is standard normal, or the conditional flow `prior`. What a faint
+    galaxy's image leaves open its posterior takes from the prior: under a standard normal that is
+    the mean galaxy, under the flow the galaxies of its size, magnitude and redshift.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        fit: FitConfig,
+        noise_power: np.ndarray,
+        mag_column: int,
+        prior: ConditionalFlow | None = None,
+    ):
+        self.vae, self.fit, self.mag_column, self.prior = vae, fit, mag_column, prior
         self.noise_power = tf.constant(noise_power)
 
     def __call__(
@@ -87,12 +100,13 @@ class VAELoss:
         """Return the loss (key ``loss``) and its parts, means over the batch."""
         noise = tf.random.stateless_normal([tf.shape(stamps["image"])[0], self.vae.code_size], seed)
         mean, log_scale = self.vae.posterior(stamps, noise[:, : self.vae.vector_size])
-        images, residual = self.vae.decode(mean + tf.exp(log_scale) * noise)
+        codes = mean + tf.exp(log_scale) * noise
+        images, residual = self.vae.decode(codes)
         excess = self.excess_chi_square(images, stamps)
         weight = losses.flux_weight(
             flux_of(stamps["conditions"][:, self.mag_column]), self.fit.flux_cap
         )
-        kl = tf.reduce_mean(losses.kl_divergence(mean, log_scale))
+        kl = tf.reduce_mean(self.divergence(codes, mean, log_scale, stamps["conditions"]))
         rough = tf.reduce_mean(losses.roughness(residual))
         misfit = tf.reduce_mean(losses.robust(0.5 * weight * excess, self.fit.misfit_scale))
         total = misfit + self.kl_weight(step) * kl + self.fit.roughness * rough
@@ -110,6 +124,17 @@ class VAELoss:
         power = tf.gather(self.noise_power, stamps["turn"])
         pixels = float(residuals.shape[-1] ** 2)
         return losses.chi_square(residuals, power, stamps["noise_variance"]) - pixels
+
+    def divergence(
+        self, codes: tf.Tensor, mean: tf.Tensor, log_scale: tf.Tensor, conditions: tf.Tensor
+    ) -> tf.Tensor:
+        """Return KL(posterior || prior), (n,) [nat]; against a flow, its estimate at `codes`."""
+        if self.prior is None:
+            return losses.kl_divergence(mean, log_scale)
+        size = self.vae.vector_size
+        entropy = tf.reduce_sum(log_scale[:, :size] + 0.5 * math.log(2.0 * math.pi * math.e), -1)
+        texture = losses.kl_divergence(mean[:, size:], log_scale[:, size:])
+        return texture - entropy - self.prior.log_prob(codes[:, :size], conditions)
 
     def kl_weight(self, step: tf.Tensor) -> tf.Tensor:
         """Return the weight of the KL term, rising linearly over the warm-up."""

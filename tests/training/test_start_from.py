@@ -1,0 +1,89 @@
+"""A fit that goes on from another takes its networks, and its flow as the prior."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import losses
+from training.commands.train import fit
+from training.config import FlowConfig
+from training.errors import ConfigError
+from training.models.flow import ConditionalFlow
+from training.models.vae import VAELoss
+from training.tasks import VAETask
+
+
+@pytest.fixture
+def follower(trained, make_recipe):
+    """Give a recipe that goes on from the trained one."""
+    return dataclasses.replace(
+        trained, workdir=make_recipe().workdir, start_from=trained.workdir, half=None
+    )
+
+
+def assert_same_weights(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_networks_and_prior_start_as_the_other_run_left_them(trained, follower):
+    from training.export import assemble
+
+    module, _ = assemble(trained)
+    task = VAETask(follower)
+    for mine, other in zip(task.vae.networks, module.vae.networks, strict=True):
+        assert_same_weights(mine, other)
+    assert_same_weights(task.loss.prior, module.flow)
+
+
+def test_prior_is_fitted_along_and_a_new_flow_after_it(follower):
+    before = [w.copy() for w in VAETask(follower).loss.prior.get_weights()]
+    assert fit("vae", follower)["steps"] == 12
+    assert fit("flow", follower)["steps"] == 12
+    task = VAETask(follower)
+    task.model.load_weights(f"{follower.workdir}/vae/best.weights.h5")
+    moved = [not np.array_equal(a, b) for a, b in zip(before, task.loss.prior.get_weights())]
+    assert any(moved)
+
+
+def test_other_start_is_another_fit(trained, follower, make_recipe):
+    assert VAETask(follower).identity != VAETask(trained).identity
+    fit("vae", follower, until=1)
+    with pytest.raises(ConfigError, match="another recipe"):
+        fit("vae", dataclasses.replace(follower, start_from=None))
+
+
+def test_start_of_another_shape_is_refused(trained, make_recipe):
+    wider = make_recipe(start_from=trained.workdir, flow=FlowConfig(2, (24, 24)))
+    with pytest.raises(ConfigError, match="same vae and flow sections"):
+        VAETask(wider)
+
+
+def test_start_that_was_never_fitted_is_refused(make_recipe, tmp_path):
+    with pytest.raises(ConfigError, match="training train"):
+        VAETask(make_recipe(start_from=str(tmp_path)))
+
+
+def test_divergence_from_a_standard_normal_flow_is_that_from_a_standard_normal(make_recipe):
+    flow = ConditionalFlow(FlowConfig(2, (16, 16)), 4)
+    for name in ("latent_mean", "condition_mean"):
+        getattr(flow, name).assign(tf.zeros_like(getattr(flow, name)))
+    for layer in flow.flow_layers:
+        layer.output_layer.kernel.assign(tf.zeros_like(layer.output_layer.kernel))
+    recipe = make_recipe()
+    vae = VAETask(recipe).vae
+    mean, log_scale = tf.constant([[0.5, -1.0, 0.0, 2.0]]), tf.constant([[0.1, -0.5, 0.0, -1.0]])
+    draws = 40_000
+    noise = tf.constant(np.random.default_rng(0).standard_normal((draws, 4)), tf.float32)
+    loss = VAELoss(vae, recipe.fit_vae, np.ones((8, 32, 17), np.float32), 1, flow)
+    found = loss.divergence(
+        mean + tf.exp(log_scale) * noise,
+        tf.repeat(mean, draws, 0),
+        tf.repeat(log_scale, draws, 0),
+        tf.ones((draws, 3)),
+    )
+    error = float(tf.math.reduce_std(found)) / np.sqrt(draws)
+    expected = float(losses.kl_divergence(mean, log_scale)[0])
+    assert float(tf.reduce_mean(found)) == pytest.approx(expected, abs=4 * error)
