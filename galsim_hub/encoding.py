@@ -1,7 +1,7 @@
 """Between GalSim's images and the arrays of a module's encoder and decoder.
 
-`image_stamps`, `psf_stamps` and `variances` prepare what ``encode`` takes; `Posterior` is
-what it gives; `read_latents` checks what ``decode`` takes.
+`image_stamps`, `psf_stamps`, `variances` and `pixel_masks` prepare what ``encode`` takes;
+`Posterior` is what it gives; `read_latents` checks what ``decode`` takes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from .errors import ImageError, LatentError
 from .latents import check_rng, draw_seed, standard_normals
 from .spec import ModuleSpec
 
-__all__ = ["Posterior", "image_stamps", "psf_stamps", "read_latents", "variances"]
+__all__ = [
+    "Posterior",
+    "image_stamps",
+    "pixel_masks",
+    "psf_stamps",
+    "read_latents",
+    "variances",
+]
 
 # Catalogues round the pixel scale: 1e-3 of it moves a stamp's edge by 0.06 pixel.
 _SCALE_TOLERANCE = 1e-3
@@ -142,6 +149,40 @@ def variances(noise_variance: ArrayLike, n: int) -> NDArray[np.float32]:
             float(values.min()),
         )
     return np.broadcast_to(values, (n,))
+
+
+def pixel_masks(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Check which pixels count, and repeat a single mask.
+
+    Parameters
+    ----------
+    mask : array_like of bool, shape (n, y, x) or (y, x), or None
+        All pixels count without one.
+    shape : tuple of int
+        Of the stamps, (n, y, x).
+
+    Returns
+    -------
+    ndarray of bool, shape (n, y, x)
+
+    Raises
+    ------
+    ImageError
+        If the mask is of another shape, or leaves a stamp without a pixel.
+    """
+    used = np.ones(shape, dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+    if used.shape not in (shape, shape[1:]):
+        raise ImageError(
+            f"mask must be of the stamps' shape, {shape[1:]} or {shape}, got {used.shape}. Cut it "
+            "as the stamps are cut, about the galaxy's centre.",
+            used.shape,
+        )
+    used = np.broadcast_to(used, shape)
+    if not used.any(axis=(1, 2)).all():
+        raise ImageError(
+            "The mask leaves an image without a pixel. Set True where a pixel counts.", "all masked"
+        )
+    return used
 
 
 def read_latents(latents: ArrayLike, spec: ModuleSpec) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .backend import check_engine
 from .condition_sampling import ConditionSampling
 from .conditions import check_policy, limit_to_range, read_conditions
-from .encoding import Posterior, image_stamps, psf_stamps, read_latents, variances
+from .encoding import Posterior, image_stamps, pixel_masks, psf_stamps, read_latents, variances
 from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
 from .legacy import describe
 from .network import GalaxyNetwork, choose_band
@@ -230,6 +230,9 @@ class GenerativeGalaxyModel(ConditionSampling):
         image: galsim.Image | Sequence[galsim.Image],
         psf: galsim.GSObject | Sequence[galsim.GSObject],
         noise_variance: ArrayLike,
+        *,
+        refine: bool = False,
+        mask: ArrayLike | None = None,
     ) -> Posterior:
         """Infer the latent code of an observed galaxy, or of each of a list.
 
@@ -242,6 +245,10 @@ class GenerativeGalaxyModel(ConditionSampling):
             The effective PSF, with the pixel's response; one for all images or one each.
         noise_variance : float or array_like of shape (n,)
             The noise's variance a pixel.
+        refine : bool
+            Go on from the encoder's answer to the best fit of the image: seconds a galaxy.
+        mask : array_like of bool, shape of the stamps (n, y, x) or of one, optional
+            The pixels that a refinement may fit: those of neighbours left out, say.
 
         Returns
         -------
@@ -251,18 +258,19 @@ class GenerativeGalaxyModel(ConditionSampling):
         Raises
         ------
         ImageError
-            If an image, PSF or variance cannot be used.
+            If an image, PSF, variance or mask cannot be used.
         UnsupportedModuleError
-            If the module has no encoder.
+            If the module has no encoder, or no decoder to refine with.
         """
         self._network.require("encode")
         images = [image] if isinstance(image, galsim.Image) else list(image)
         psfs = [psf] * len(images) if isinstance(psf, galsim.GSObject) else list(psf)
-        mean, scale = self._network.encode(
-            image_stamps(images, self._spec),
-            psf_stamps(psfs, self._spec),
-            variances(noise_variance, len(images)),
-        )
+        stamps = image_stamps(images, self._spec), psf_stamps(psfs, self._spec)
+        noise = variances(noise_variance, len(images))
+        mean, scale = self._network.encode(*stamps, noise)
+        if refine:
+            used = pixel_masks(mask, stamps[0].shape)
+            mean, scale = self._network.refine(*stamps, used / noise[:, None, None], mean)
         is_single = isinstance(image, galsim.Image)
         return Posterior(mean[0], scale[0]) if is_single else Posterior(mean, scale)
 

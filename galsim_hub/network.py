@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .backend import load_engine, pick_engine
 from .errors import BandError, EngineError, UnsupportedModuleError, suggest
 from .latents import standard_normals
+from .refinement import refine
 from .spec import ModuleSpec
 
 __all__ = ["GalaxyNetwork", "choose_band"]
@@ -133,6 +134,28 @@ class GalaxyNetwork:
         inputs = {"image": images, "psf": psfs, "noise_variance": noise_variances}
         outputs = self._run("encode", inputs)
         return outputs["mean"], outputs["scale"]
+
+    def refine(
+        self, images: Array, psfs: Array, weights: NDArray[np.float64], means: Array
+    ) -> tuple[Array, Array]:
+        """Go on from an encoder's answers to the codes that fit the images best.
+
+        Parameters
+        ----------
+        images : ndarray of float32, shape (n, stamp_size, stamp_size)
+        psfs : ndarray of float32, shape (n, psf_size, psf_size)
+        weights : ndarray of float64, shape (n, stamp_size, stamp_size)
+            One over the noise variance, 0 for a pixel that does not count.
+        means : ndarray of float32, shape (n, latent_size)
+
+        Returns
+        -------
+        mean, scale : ndarray of float32, shape (n, latent_size)
+        """
+        self.require("decode")
+        rows = zip(images, psfs, weights, means, strict=True)
+        found = [refine(self.decode, *row) for row in rows]
+        return np.stack([mean for mean, _ in found]), np.stack([scale for _, scale in found])
 
     def log_prob(self, latents: Array, conditions: NDArray[np.float64]) -> Array:
         """Tell how probable latent codes are under conditions.

@@ -6,7 +6,7 @@ import galsim
 import numpy as np
 import pytest
 
-from galsim_hub.encoding import Posterior, image_stamps, psf_stamps, variances
+from galsim_hub.encoding import Posterior, image_stamps, pixel_masks, psf_stamps, variances
 from galsim_hub.errors import ImageError, RandomDeviateError
 
 
@@ -83,6 +83,21 @@ def test_one_variance_counts_for_every_image():
 def test_a_bad_variance_is_refused(bad):
     with pytest.raises(ImageError, match="noise_variance must be"):
         variances(bad, 3)
+
+
+def test_one_mask_counts_for_every_image():
+    mask = np.eye(4, dtype=bool)
+    np.testing.assert_array_equal(pixel_masks(mask, (2, 4, 4)), [mask, mask])
+    assert pixel_masks(None, (2, 4, 4)).all()
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [(np.ones((3, 3)), "the stamps' shape"), (np.zeros((4, 4)), "without a pixel")],
+)
+def test_a_mask_that_cannot_be_used_is_refused(bad, message):
+    with pytest.raises(ImageError, match=message):
+        pixel_masks(bad, (2, 4, 4))
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4)])

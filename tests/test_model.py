@@ -214,6 +214,20 @@ def test_a_list_of_images_is_encoded_with_one_row_each(model):
     assert (together.scale[1] == alone.scale).all()
 
 
+def test_a_refined_code_is_that_of_the_galaxy_in_the_image(model):
+    truth = np.array([0.4, -0.3, 0.5, -0.2], np.float32)
+    psf, size = galsim.Gaussian(fwhm=0.1), model.stamp_size
+    seen = galsim.Convolve(model.decode(truth), psf)
+    image = seen.drawImage(nx=size, ny=size, scale=0.03, method="no_pixel")
+    neighbour = galsim.Gaussian(sigma=0.06, flux=0.3).shift(1.6, 1.6)
+    neighbour.drawImage(image, add_to_image=True, method="no_pixel")
+    mask = np.ones(image.array.shape, bool)
+    mask[-20:, -20:] = False
+    found = model.encode(image, psf, 1e-8, refine=True, mask=mask)
+    np.testing.assert_allclose(found.mean, truth, atol=0.02)
+    assert np.all(found.scale < 0.01)
+
+
 def test_a_code_is_decoded_to_its_galaxy(model):
     code = np.array([0.5, -0.5, 0.1, 0.2], np.float32)
     galaxy = model.decode(code)

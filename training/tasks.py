@@ -42,9 +42,7 @@ class VAETask:
             networks = [*networks, prior]
         self.model = Pair(networks)
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
-        self.loss = VAELoss(
-            self.vae, config.fit_vae, self.stamps.noise_power, mag_column, prior
-        )
+        self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column, prior)
         self._validation_loss = tf.function(
             lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
         )

@@ -40,9 +40,10 @@ def test_quick_drawing_is_galsims(stamp):
 
 
 def test_excess_is_against_the_better_fit_of_each_stamp():
-    rows = [{"module": 2.0, "sersic": 1.0, "bulge+disk": 3.0}]
-    rows += [{"module": 2.0, "sersic": 5.0, "bulge+disk": 1.5}] * 2
+    rows = [{"module": 4.0, "refined": 2.0, "sersic": 1.0, "bulge+disk": 3.0}]
+    rows += [{"module": 4.0, "refined": 2.0, "sersic": 5.0, "bulge+disk": 1.5}] * 2
     results = [RealResult(i, np.zeros((8, 8)), {}, chi2) for i, chi2 in enumerate(rows)]
     values = {q.key: q.value for q in real_part(results, 60).quantities}
-    assert values["real_chi2_module"] == 2.0
+    assert values["real_chi2_module"] == 4.0
+    assert values["real_chi2_refined"] == 2.0
     assert values["real_chi2_excess"] == pytest.approx(0.5)

@@ -76,12 +76,12 @@ def real_figure(results: list, rows: int = 10) -> Figure:
     Images are stretched by an asinh of the noise; residuals go from -5 to 5 of the data's scatter.
     """
     results = results[:rows]
-    names = ("module", "sersic", "bulge+disk")
+    names = ("refined", "sersic", "bulge+disk")
     figure = Figure(figsize=(7.5, 1.5 * max(len(results), 1)), layout="constrained")
     axes = figure.subplots(max(len(results), 1), 5, squeeze=False)
     for line, result in zip(axes, results, strict=False):
         noise = 1.4826 * np.median(np.abs(result.image - np.median(result.image)))
-        shown = [result.image, result.models["module"]]
+        shown = [result.image, result.models["refined"]]
         residuals = [result.image - result.models[name] for name in names]
         for axis, image in zip(line[:2], shown, strict=True):
             axis.imshow(np.arcsinh(central(image) / (3 * noise)), cmap="gray", origin="lower")
@@ -89,7 +89,7 @@ def real_figure(results: list, rows: int = 10) -> Figure:
             axis.imshow(central(image) / noise, cmap="RdBu_r", vmin=-5, vmax=5, origin="lower")
             axis.set_xlabel(f"chi2 {result.chi2[name]:.2f}", fontsize=7)
         line[0].set_ylabel(str(result.ident), fontsize=7)
-    for axis, title in zip(axes[0], ("data", "module", *(f"- {n}" for n in names)), strict=True):
+    for axis, title in zip(axes[0], ("data", "refined", *(f"- {n}" for n in names)), strict=True):
         axis.set_title(title, fontsize=8)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
