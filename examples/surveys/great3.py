@@ -15,7 +15,6 @@ import galsim_hub
 
 # Mandelbaum et al. 2014, ApJS 212, 5 (the GREAT3 handbook) and its public code: the ground branch.
 PIXEL, STAMP = 0.2, 48  # [arcsec], [pixel]
-SAMPLE = "23.5"  # F814W magnitude of COSMOS's brighter sample
 SNR = 50.0  # GREAT3 goes down to 20
 # A typical seeing, with more of an ellipticity than a telescope has, so that it shows in c.
 PSF = galsim.Kolmogorov(fwhm=0.7).shear(g1=0.02, g2=-0.02)  # [arcsec]
@@ -53,8 +52,9 @@ def calibrate(galaxies: list[galsim.GSObject]) -> dict[str, tuple[float, float]]
     psf = PSF.drawImage(nx=STAMP, ny=STAMP, scale=PIXEL)
     measured = np.array([measure(galaxy, i, psf) for i, galaxy in enumerate(galaxies)])
     measured = measured[np.isfinite(measured).all(axis=(1, 2, 3))]
-    # Of distortions that cancel in a ring, a shear g leaves 2 g (1 - e^2 / 2).
-    shears = measured.mean(axis=2) / (2 - np.mean(np.sum(measured**2, axis=-1)))
+    # A shear g leaves a distortion of 2 g (1 - e^2 / 2) in a ring of galaxies of distortion e.
+    responses = 2 - np.mean(np.sum(measured**2, axis=-1), axis=(1, 2))
+    shears = measured.mean(axis=2) / responses[:, None, None]
     biases = {}
     for i in (0, 1):
         plus, minus = shears[:, 2 * i, i], shears[:, 2 * i + 1, i]
@@ -65,7 +65,7 @@ def calibrate(galaxies: list[galsim.GSObject]) -> dict[str, tuple[float, float]]
 
 def main(n: int) -> dict[str, dict[str, tuple[float, float]]]:
     """Print and return the biases of n galaxies of either kind."""
-    catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@1", sample=SAMPLE, min_hlr=0.3)
+    catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@1", sample="23.5", min_hlr=0.3)
     learned = catalog.makeGalaxy(range(n))
     radii = [0.03 * catalog.getValue("flux_radius", i) for i in range(n)]
     sersic = [sersic_like(learned[i], radii[i], INDICES[i % len(INDICES)]) for i in range(n)]
