@@ -1,7 +1,7 @@
 """Draw a crowded field of LSST, and each galaxy alone: python examples/surveys/blends.py.
 
-What a deblender is trained on: the scene in g, r and i after ten years, with noise, what each galaxy
-adds to it, and how much of what falls on a galaxy is another's.
+What a deblender is trained on: the scene in g, r and i after ten years, with noise, what each
+galaxy adds to it, and how much of what falls on a galaxy is another's.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """Calibrate a shear estimator, in the manner of GREAT3: python examples/surveys/great3.py 200.
 
-A ring test: every galaxy is seen at four angles over half a turn, which cancels its own shape, under
-a known shear of either sign in either component. galsim.hsm (re-Gaussianization) measures, and what
-it gets wrong is m and c: measured = (1 + m) true + c. Sersic profiles of the same fluxes, sizes and
-ellipticities stand beside the learned galaxies. No image is sheared again, as metacalibration does.
+A ring test: every galaxy is seen at four angles over half a turn, which cancels its own shape,
+under a known shear of either sign in either component. galsim.hsm (re-Gaussianization) measures,
+and what it gets wrong is m and c: measured = (1 + m) true + c. Sersic profiles of the same fluxes,
+sizes and ellipticities stand beside the learned galaxies. No image is sheared a second time.
 """
 
 import sys
