@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 EXTRAS := dev,docs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format lint check data train export validate index bench bench-pm docs demo test constraints clean
+.PHONY: help setup format lint check data train export validate index bench bench-pm docs pictures demo test constraints clean
 
 help: ## List these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-pm: $(STAMP) ## Time the particle-mesh simulator, and JaxPM with PEER=an i
 docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warnings as errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 	$(BIN)/python docs/hub/build.py docs/_build/html/hub
+
+pictures: $(STAMP) ## Draw the pictures of the survey recipes
+	$(BIN)/python docs/pictures.py
 
 # A fresh environment, so that nothing that was installed by hand is pinned.
 constraints: ## Resolve every pin in constraints.txt anew

@@ -10,7 +10,7 @@
 
 All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay. ``GenerativeCatalogGalaxy`` is the
 same type by a plainer name, and ``GenerativeCatalogValue`` what ``COSMOSValue`` is. A model's
-options, ``engine``, ``band`` and ``on_extrapolate``, stand beside ``model``.
+options (``engine``, ``band``, ``on_extrapolate``, ``allow_unverified``) stand beside ``model``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ __all__ = ["build_galaxy", "register"]
 _INPUT_TYPE = "generative_catalog"
 _OBJECT_TYPES = ("GenerativeCOSMOSGalaxy", "GenerativeCatalogGalaxy")
 _VALUE_TYPE = "GenerativeCatalogValue"
-_MODEL_OPTIONS = {"model": str, "engine": str, "band": str, "on_extrapolate": str}
 _OBJECT_OPTIONS = {
     "index": int,
     "gal_type": str,
@@ -57,11 +56,12 @@ class _CatalogLoader(InputLoader):  # type: ignore[misc, unused-ignore]
         self, config: dict[str, Any], base: dict[str, Any], logger: Any
     ) -> tuple[dict[str, Any], bool]:
         """Parse the fields of the input, those of the model into a model."""
-        options = {**GenerativeCatalog._opt_params, **_MODEL_OPTIONS}
+        ours = GenerativeGalaxyModel._opt_params
+        options = {**GenerativeCatalog._opt_params, "model": str, **ours}
         fields, is_safe = GetAllParams(config, base, opt=options)
-        model = {name: fields.pop(name) for name in _MODEL_OPTIONS if name in fields}
-        address = model.pop("model", "hub:cosmos")
-        return {**fields, "model": GenerativeGalaxyModel(address, **model)}, is_safe
+        address = fields.pop("model", "hub:cosmos")
+        of_model = {name: fields.pop(name) for name in ours if name in fields}
+        return {**fields, "model": GenerativeGalaxyModel(address, **of_model)}, is_safe
 
 
 def register() -> None:

@@ -214,6 +214,7 @@ def test_a_random_row_follows_the_objects_rng(base, model):
 def test_the_options_of_a_model_stand_beside_it(base, module_folder):
     del base["gal"]["shear"]
     base["input"]["generative_catalog"].update(engine="tensorflow", on_extrapolate="clip")
+    base["input"]["generative_catalog"]["allow_unverified"] = True
     expected = galsim_hub.GenerativeGalaxyModel(module_folder, "clip", "tensorflow")
     assert _build(base).model == expected
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -256,6 +258,22 @@ def test_the_galsim_executable_draws_the_same_bits_with_two_processes(base, tmp_
         assert one.tobytes() == two.tobytes()
         assert np.isfinite(one).all()
         assert one.sum() > N_OBJECTS
+
+
+def test_the_slurm_script_of_the_manual_draws_the_same_bits(base, tmp_path):
+    manual = Path(__file__).parents[1] / "docs" / "how_to" / "many_galaxies.md"
+    script = re.search(r"```bash\n(#!/bin/bash\n.*?)```", manual.read_text(), re.DOTALL)[1]
+    whole, pieces = tmp_path / "whole.yaml", tmp_path / "sky.yaml"
+    galsim.config.Process(_write(base, whole))
+    _write(base, pieces)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for piece in ("2", "1"):
+        job = {"PATH": path, "SLURM_ARRAY_TASK_ID": piece, "SLURM_CPUS_PER_TASK": "2"}
+        command = ["bash", "-ec", script.replace("PIECES=100", "PIECES=2")]
+        environment = {**os.environ, **job}
+        subprocess.run(command, check=True, timeout=120, cwd=tmp_path, env=environment)
+    for one, two in zip(_pixels(whole), _pixels(pieces), strict=True):
+        assert one.tobytes() == two.tobytes()
 
 
 def test_pieces_of_a_job_and_four_processes_draw_the_same_bits(base, tmp_path):

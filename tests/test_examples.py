@@ -34,7 +34,10 @@ def run_yaml(name, module_folder, **changes):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.iterdir()), ids=lambda path: path.name)
+FILES = sorted(path for path in EXAMPLES.rglob("*.*") if "__pycache__" not in path.parts)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_example_is_short(path):
     assert len(path.read_text().splitlines()) < MOST_LINES
 

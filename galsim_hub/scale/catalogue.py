@@ -134,7 +134,7 @@ def open_catalogue(
         )
     layouts = [_reading(_layout, file) for file in files]
     for names, _, _ in layouts:
-        check_columns(names, id_column, quantities, str(place))
+        _check_columns(names, id_column, quantities, str(place))
     types = {ids.get(id_column, "") for _, ids, _ in layouts}
     if len(types) > 1 or types == {""}:
         raise TableError(
@@ -146,7 +146,7 @@ def open_catalogue(
     return Catalogue(sizes, types.pop())
 
 
-def check_columns(
+def _check_columns(
     names: Iterable[str], id_column: str, quantities: Sequence[str], catalogue: str
 ) -> None:
     """Check that a catalogue has the columns of the ids and the conditions."""
@@ -211,7 +211,7 @@ def stage_frame(
     """
     import dask  # here, and all that follow: they come with the extra
 
-    check_columns(frame.columns, id_column, quantities, "given")
+    _check_columns(frame.columns, id_column, quantities, "given")
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     wanted = list(dict.fromkeys([id_column, *quantities]))

@@ -20,7 +20,16 @@ from ..errors import OutputError
 from ..model import GenerativeGalaxyModel
 from ..profile import GenerativeGalaxy
 
-__all__ = ["MOST_BAD_ROWS", "BadRow", "Job", "ShardReport", "Summary", "View", "write_whole"]
+__all__ = [
+    "MOST_BAD_ROWS",
+    "BadRow",
+    "Job",
+    "ShardReport",
+    "Summary",
+    "View",
+    "flush_to_disk",
+    "write_whole",
+]
 
 MOST_BAD_ROWS = 100  # that a report names; the truth table has all
 _STAMPS_A_CHUNK = 16  # of Zarr: what a reader of one stamp has to decode

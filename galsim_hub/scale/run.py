@@ -112,7 +112,7 @@ def draw(
     with disk_errors(folder):
         staged = _stage(catalogue, model, folder, id_column, client)
         source = open_catalogue(staged, id_column, model.quantities)
-        _check_columns(source, id_column, model)
+        _check_catalogue(source, id_column, model)
         is_strict = on_bad_row == "raise"
         job = Job(
             model, folder, source.n_rows, shard_size, id_column, source.id_type, view, is_strict
@@ -177,7 +177,7 @@ def _stage(
     return stage_frame(catalogue, staged, id_column, model.quantities, client)
 
 
-def _check_columns(source: Catalogue, id_column: str, model: GenerativeGalaxyModel) -> None:
+def _check_catalogue(source: Catalogue, id_column: str, model: GenerativeGalaxyModel) -> None:
     """Find what is wrong with all rows at once before the first one is drawn."""
     first = next(iter(source.pieces(1)), None)
     if first is None:
