@@ -8,6 +8,7 @@ compared too: both follow the same linear field, in JaxPM's convention of the se
 
 from __future__ import annotations
 
+import itertools
 import resource
 import subprocess
 import sys
@@ -118,7 +119,7 @@ def density_of_jaxpm(folder: Path, n_steps: int) -> None:
         size = [growth.growth_factor(cosmology, jnp.array([t])) for t in (first, last)]
         return x + (size[1] - size[0]) / growth.Gf(cosmology, jnp.array([at])) * p
 
-    for first, last in zip(a[:-1], a[1:], strict=True):
+    for first, last in itertools.pairwise(a):
         middle = float(np.sqrt(first * last))
         p = kick(p, first, middle, first)
         x = drift(first, last, middle)
