@@ -1,8 +1,8 @@
 """Biased tracers: galaxies or haloes as weights of the particles that they formed from.
 
 Every particle carries the weight 1 + b1 d + b2 (d^2 - <d^2>) + bs (s^2 - <s^2>) of the linear
-density d and the tidal field s at its beginning (Modi et al. 2018, arXiv:1805.02247; Schmittfull et
-al. 2019, arXiv:1811.10640), and takes it to where it moves.
+density d and the tidal field s at its beginning (Schmittfull et al. 2019, arXiv:1811.10640;
+Modi et al. 2019, arXiv:1907.02330), and takes it to where it moves.
 """
 
 from __future__ import annotations
@@ -96,8 +96,7 @@ def tidal_square(linear: Tensor, box: Box) -> Tensor:
     total = -(linear**2) / 3.0
     for i in range(3):
         for j in range(i, 3):
-            component = to_field(
-                potential * tf.cast(-kernels[i] * kernels[j], modes.dtype), box.shape
-            )
+            kernel = tf.cast(-kernels[i] * kernels[j], modes.dtype)
+            component = to_field(potential * kernel, box.shape)
             total += (1.0 if i == j else 2.0) * component**2
     return total

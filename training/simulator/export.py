@@ -105,8 +105,15 @@ def write_cover(signatures: dict, config: SimulatorConfig, path: pathlib.Path) -
     outputs = signatures["simulate"](**{k: tf.constant(v) for k, v in inputs.items()})
     slabs = outputs["density"].numpy()[0, ..., : max(config.cells // 8, 1)].mean(axis=-1)
     figure = Figure(figsize=(10, 2.8), layout="constrained")
+    style = {
+        "cmap": "magma",
+        "origin": "lower",
+        "interpolation": "bicubic",
+        "vmin": -1.5,
+        "vmax": 1.5,
+    }
     for axes, a, slab in zip(figure.subplots(1, 4), scale_factors, slabs, strict=True):
-        axes.imshow(np.log(slab.T + 0.05), cmap="magma", origin="lower", interpolation="bicubic")
+        axes.imshow(np.log(slab.T + 0.05), **style)
         axes.set(title=f"a = {a}", xticks=[], yticks=[])
     figure.savefig(path, dpi=80)
 
