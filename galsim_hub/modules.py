@@ -16,20 +16,35 @@ __all__ = ["load"]
 
 
 def _load_simulator(file_name: str, *, band: str | None = None) -> Any:
-    if band is not None:
-        raise BandError(
-            f"Module {file_name} is a simulator and knows of no bands, got band={band!r}. Leave "
-            "band out.",
-            band,
-        )
+    _refuse_band(file_name, band)
     from .particle_mesh import Simulator  # here: it starts TensorFlow
 
     return Simulator(file_name)
 
 
+def _load_search(file_name: str, *, band: str | None = None) -> Any:
+    _refuse_band(file_name, band)
+    from .particle_mesh import LearnedSearch  # here: it starts TensorFlow
+
+    return LearnedSearch(file_name)
+
+
+def _refuse_band(file_name: str, band: str | None) -> None:
+    if band is not None:
+        raise BandError(
+            f"Module {file_name} makes no galaxies and knows of no bands, got band={band!r}. Leave "
+            "band out.",
+            band,
+        )
+
+
 # One line a kind.
 _CLASSES: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"galaxy": GenerativeGalaxyModel, "particle_mesh": _load_simulator}
+    {
+        "galaxy": GenerativeGalaxyModel,
+        "particle_mesh": _load_simulator,
+        "field_search": _load_search,
+    }
 )
 
 
@@ -45,8 +60,8 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Any:
 
     Returns
     -------
-    GenerativeGalaxyModel or galsim_hub.particle_mesh.Simulator
-        For modules of kind ``galaxy`` and ``particle_mesh``.
+    GenerativeGalaxyModel, particle_mesh.Simulator or particle_mesh.LearnedSearch
+        For modules of kind ``galaxy``, ``particle_mesh`` and ``field_search``.
 
     Raises
     ------

@@ -20,7 +20,7 @@ VERBS = {
     "validate": "measure an exported module against the stamp set",
 }
 # The verbs that a kind of module has; those of galaxies are all.
-VERBS_OF = {"particle_mesh": ("export",)}
+VERBS_OF = {"particle_mesh": ("export",), "cosmic_rim": ("train", "export")}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -174,9 +174,38 @@ class SimulatorConfig:
     export: ExportConfig
 
 
-Recipe = Config | SimulatorConfig
+@dataclasses.dataclass(frozen=True)
+class RimConfig:
+    """The recipe of a learned search for initial conditions (see `training.rim`).
 
-RECIPES: dict[str, type] = {"galaxy": Config, "particle_mesh": SimulatorConfig}
+    Boxes have `cells` of `cell` [Mpc/h] along each side, are simulated in `steps` from
+    `first_scale_factor` to today and seen with white `noise` in each cell. The network has a scale
+    for each of `widths`, remembers `hidden` numbers of a cell and is trained on `iterations` steps
+    of a search.
+    """
+
+    kind: str
+    workdir: str
+    fit: FitConfig
+    export: ExportConfig
+    cells: int = 32
+    cell: float = 6.25
+    noise: float = 1.0
+    steps: int = 5
+    first_scale_factor: float = 0.1
+    iterations: int = 10
+    widths: tuple[int, ...] = (8, 16, 32)
+    hidden: int = 8
+    validation_fields: int = 4
+
+
+Recipe = Config | SimulatorConfig | RimConfig
+
+RECIPES: dict[str, type] = {
+    "galaxy": Config,
+    "particle_mesh": SimulatorConfig,
+    "cosmic_rim": RimConfig,
+}
 
 
 def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Recipe:

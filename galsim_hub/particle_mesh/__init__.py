@@ -36,6 +36,7 @@ from .cosmology import Cosmology, Planck15, Planck18
 from .fourier import to_field, to_modes
 from .gravity import acceleration, density
 from .growth import Growth
+from .learned import LearnedSearch
 from .lpt import Particles, start
 from .modes import linear_field, linear_modes, white_modes
 from .nbody import evolve, snapshots
@@ -62,6 +63,7 @@ __all__ = [
     "Diagnosis",
     "EisensteinHu",
     "Growth",
+    "LearnedSearch",
     "Particles",
     "Planck15",
     "Planck18",

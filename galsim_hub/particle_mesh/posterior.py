@@ -7,6 +7,7 @@ another.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike
 from ..errors import ReconstructionError
 from .bias import Bias, biased_density
 from .box import Box
-from .fourier import to_field, to_modes
+from .fourier import multiplicity, to_field, to_modes
 from .gravity import density
 from .growth import Growth
 from .lpt import start
@@ -115,7 +116,27 @@ class Posterior:
         ones = np.ones(box.wavenumber().shape)
         self._amplitude = tf.math.real(linear_modes(box, power, ones)) / box.n_cells**0.5
         self._wavenumber = box.wavenumber()
+        # Of a linear field on the grid: each mode's white noise has unit variance a cell.
+        square = multiplicity(box.shape[-1]) * self._amplitude**2
+        self.linear_std = float(np.sqrt(np.sum(square) / box.n_cells))
         self._compiled = tf.function(self._evaluate, autograph=False)
+
+    def observing(self, observed: Tensor) -> Posterior:
+        """Return the same for another field with the same noise.
+
+        Parameters
+        ----------
+        observed : tensor
+            What was seen, shape (..., nx, ny, nz).
+
+        Returns
+        -------
+        Posterior
+        """
+        other = copy.copy(self)
+        other.observed = observed
+        other._compiled = tf.function(other._evaluate, autograph=False)
+        return other
 
     def linear(self, white: Tensor) -> Tensor:
         """Turn white noise into the linear density contrast today.
@@ -132,6 +153,23 @@ class Posterior:
         """
         modes = to_modes(white)
         return to_field(modes * tf.cast(self._amplitude, modes.dtype), self.box.shape)
+
+    def newton_step(self, gradient: Tensor) -> Tensor:
+        """Divide a gradient by the curvature that a linear forward model would have.
+
+        Parameters
+        ----------
+        gradient : tensor
+            Of the white noise, shape (..., nx, ny, nz).
+
+        Returns
+        -------
+        tensor
+            Same shape and precision.
+        """
+        modes = to_modes(gradient)
+        curvature = 1.0 + tf.reduce_mean(self.weight**2) * self._amplitude**2
+        return to_field(modes / tf.cast(curvature, modes.dtype), self.box.shape)
 
     def residual(self, white: Tensor) -> Tensor:
         """Return what the forward model does not explain, in units of the noise.

@@ -1,6 +1,8 @@
 """Find the initial conditions of a simulated box, annealed and not, and print how good they are.
 
-With the cells along a side and the iterations: python tests/benchmarks/bench_reconstruction.py 64 400
+With the cells along a side and the iterations:
+python tests/benchmarks/bench_reconstruction.py 64 400
+
 A cell is 6.25 Mpc/h; the density today has white noise of unit variance a cell. chi2 counts the
 residuals and the white noise of the initial conditions; "data" the residuals alone.
 """

@@ -6,7 +6,11 @@ import importlib
 from ..config import Recipe
 
 # Where the function `export` of a kind of module is.
-EXPORTERS = {"galaxy": "training.export", "particle_mesh": "training.simulator.export"}
+EXPORTERS = {
+    "galaxy": "training.export",
+    "particle_mesh": "training.simulator.export",
+    "cosmic_rim": "training.rim.export",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
