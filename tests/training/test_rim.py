@@ -35,7 +35,7 @@ def config(tmp_path_factory):
             "cell=12.5",
             "steps=2",
             "iterations=2",
-            "widths=[4,4]",
+            "widths=[4,4,4]",
             "hidden=2",
             "validation_fields=1",
             "fit.steps=2",
@@ -80,13 +80,10 @@ def test_a_loaded_search_does_what_the_trained_one_does(config, module):
 
 
 def test_a_grid_that_does_not_suit_is_refused(module):
-    box = pm.Box([6, 8, 9 * 2], 50.0)
-    field = np.zeros(box.shape)
-    power = pm.EisensteinHu(pm.Planck15())
-    search = galsim_hub.load(module)
-    search.spec.training["multiple_of"] = 4
+    box, power = pm.Box([6, 8, 8], 50.0), pm.EisensteinHu(pm.Planck15())
+    posterior = pm.Posterior(np.zeros(box.shape), 1.0, box, power, forward=lambda linear: linear)
     with pytest.raises(ReconstructionError, match="multiple of 4"):
-        search.reconstruct(pm.Posterior(field, 1.0, box, power, forward=lambda linear: linear))
+        galsim_hub.load(module).reconstruct(posterior)
 
 
 def test_a_recipe_says_which_verbs_it_has(capsys):
