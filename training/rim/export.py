@@ -137,9 +137,6 @@ def write_card(
 def _table(fidelity: dict | None) -> str:
     if not fidelity:
         return UNMEASURED
-    lines = [fidelity["protocol"], "", "| k [h/Mpc] | " + " | ".join(fidelity["searches"]) + " |"]
-    lines.append("|---" * (1 + len(fidelity["searches"])) + "|")
-    for row in fidelity["rows"]:
-        values = " | ".join(f"{r:.3f}" for r in row["correlation"])
-        lines.append(f"| {row['k']:.3f} | {values} |")
+    lines = [fidelity["protocol"], "", "| quantity | value | bar |", "|---|---|---|"]
+    lines += ["| {quantity} | {value} | {bar} |".format(**row) for row in fidelity["rows"]]
     return "\n".join(lines)
