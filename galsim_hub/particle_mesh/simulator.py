@@ -97,12 +97,12 @@ class Simulator:
 
     @property
     def n_cells(self) -> int:
-        """Cells along each side of the box."""
+        """Number of cells along a side of the box."""
         return round(self._spec.random_size ** (1 / 3))
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the parameters, the size of the box among them."""
+        """What `simulate` may be given by name, the size of the box among it."""
         return self._spec.quantities
 
     def white_noise(self, seed: int) -> NDArray[np.float32]:
@@ -225,7 +225,7 @@ class Simulator:
         if (seed is None) == (white is None):
             raise SeedError("Give one of seed and white: they say the same thing.", seed)
         n = self.n_cells
-        field = tf.cast(self.white_noise(seed) if white is None else white, tf.float32)
+        field = tf.cast(white if seed is None else self.white_noise(seed), tf.float32)
         Box(n, 1.0).check_field(field.shape)
         return tf.reshape(field, [1, n**3])
 

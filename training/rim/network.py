@@ -17,7 +17,7 @@ class PeriodicConv(keras.layers.Layer):
 
     def build(self, shape: tuple) -> None:
         """Make the weights."""
-        self.convolution.build(shape)
+        self.convolution.build((None, None, None, None, shape[-1]))
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
