@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -214,7 +215,12 @@ def diagnose(posterior: Posterior, white: Tensor, truth: Tensor) -> Diagnosis:
 
 def _lbfgs(posterior: Posterior) -> Callable[[Tensor, Stage], Tensor]:
     try:
-        import tensorflow_probability as tfp  # here: it is an extra, and slow to import
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of its own imports
+            # Here: it is an extra, and slow to import, which the first attribute does.
+            import tensorflow_probability as tfp
+
+            minimize = tfp.optimizer.lbfgs_minimize
     except ImportError as error:
         raise MissingExtraError(
             f"L-BFGS needs tensorflow-probability, which cannot be imported: {error}. Install it "
@@ -230,7 +236,7 @@ def _lbfgs(posterior: Posterior) -> Callable[[Tensor, Stage], Tensor]:
             value, gradient = posterior.value_and_gradient(tf.reshape(x, shape), smoothing)
             return value, tf.reshape(gradient, [-1])
 
-        return tfp.optimizer.lbfgs_minimize(
+        return minimize(
             function,
             flat,
             num_correction_pairs=N_CORRECTIONS,

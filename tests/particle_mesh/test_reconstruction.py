@@ -39,7 +39,7 @@ def wiener_filter(observed, box, power):
     signal = power(k).numpy()
     signal[0, 0, 0] = 0.0
     noise = NOISE**2 * box.volume / box.n_cells
-    return np.fft.irfftn(np.fft.rfftn(observed) * signal / (signal + noise), box.shape)
+    return np.fft.irfftn(np.fft.rfftn(observed) * signal / (signal + noise))
 
 
 def relative_distance(field, expected):
