@@ -31,19 +31,21 @@ class Program(tf.Module):
 
     def __init__(self, task: RimTask):
         super().__init__()
-        self.network = task.model
-        grid = [None] * 4
+        # Not the network itself: Keras would add signatures of its own.
+        self.kept = [weight.value for weight in task.model.variables]
+        grid, network = [None] * 4, task.model
+
+        def step(features: tf.Tensor, hidden: tf.Tensor) -> dict[str, tf.Tensor]:
+            correction, hidden = network(features, hidden)
+            return {"correction": correction, "hidden": hidden}
+
         self.step = tf.function(
-            self._step,
+            step,
             input_signature=[
                 tf.TensorSpec([*grid, N_FEATURES], tf.float32, "features"),
                 tf.TensorSpec([*grid, task.config.hidden], tf.float32, "hidden"),
             ],
         )
-
-    def _step(self, features: tf.Tensor, hidden: tf.Tensor) -> dict[str, tf.Tensor]:
-        correction, hidden = self.network(features, hidden)
-        return {"correction": correction, "hidden": hidden}
 
 
 def export(config: RimConfig, *, replace: bool = False) -> pathlib.Path:
