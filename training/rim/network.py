@@ -34,7 +34,7 @@ class RimNetwork(keras.Model):
     """From features and memory of each cell to a correction and new memory.
 
     Each of `widths` is a scale, twice as coarse as the one before. The last layer begins with
-    zeros, so that an untrained network takes Newton's steps of a linear model.
+    zeros, so that an untrained network takes parts of the Newton steps of a linear model.
     """
 
     def __init__(self, config: RimConfig):
