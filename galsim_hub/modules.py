@@ -5,21 +5,50 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from .errors import UnsupportedModuleError
+from .errors import BandError, UnsupportedModuleError
 from .legacy import describe
 from .model import GenerativeGalaxyModel
 from .registry import locate
 
 __all__ = ["load"]
 
-# One line a kind: score priors and particle meshes join here.
-_CLASSES: Mapping[str, Callable[..., GenerativeGalaxyModel]] = MappingProxyType(
-    {"galaxy": GenerativeGalaxyModel}
+
+def _load_simulator(file_name: str, *, band: str | None = None) -> Any:
+    _refuse_band(file_name, band)
+    from .particle_mesh import Simulator  # here: it starts TensorFlow
+
+    return Simulator(file_name)
+
+
+def _load_search(file_name: str, *, band: str | None = None) -> Any:
+    _refuse_band(file_name, band)
+    from .particle_mesh import LearnedSearch  # here: it starts TensorFlow
+
+    return LearnedSearch(file_name)
+
+
+def _refuse_band(file_name: str, band: str | None) -> None:
+    if band is not None:
+        raise BandError(
+            f"Module {file_name} makes no galaxies and knows of no bands, got band={band!r}. Leave "
+            "band out.",
+            band,
+        )
+
+
+# One line a kind.
+_CLASSES: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        "galaxy": GenerativeGalaxyModel,
+        "particle_mesh": _load_simulator,
+        "field_search": _load_search,
+    }
 )
 
 
-def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> GenerativeGalaxyModel:
+def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Any:
     """Load any module by its name.
 
     Parameters
@@ -31,8 +60,8 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Gener
 
     Returns
     -------
-    GenerativeGalaxyModel
-        For a module of kind ``galaxy``.
+    GenerativeGalaxyModel, particle_mesh.Simulator or particle_mesh.LearnedSearch
+        For modules of kind ``galaxy``, ``particle_mesh`` and ``field_search``.
 
     Raises
     ------
@@ -40,6 +69,8 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Gener
         If there is no such module.
     CardError
         If its card is missing or cannot be used.
+    BandError
+        If the module has no such band.
     UnsupportedModuleError
         If this galsim_hub has no class for modules of its kind.
     """

@@ -1,5 +1,6 @@
 """The examples run as they are, but for the module, here the analytic one, and a smaller box."""
 
+import re
 import runpy
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from astropy.io import fits
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GALSIM = Path(sys.executable).with_name("galsim")
 MOST_LINES = 80
+SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3}
 
 
 @pytest.fixture
@@ -21,7 +23,9 @@ def workdir(tmp_path, monkeypatch, module_folder):
     copy = shutil.copytree(EXAMPLES, tmp_path / "examples")
     for path in copy.glob("0*.py"):
         text = path.read_text().replace("hub:cosmos", str(module_folder))
-        path.write_text(text.replace("N_CELLS = 64", "N_CELLS = 16"))
+        for name, value in SMALLER.items():
+            text = re.sub(rf"^{name} = \d+$", f"{name} = {value}", text, flags=re.MULTILINE)
+        path.write_text(text)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -66,8 +70,17 @@ def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
         ("01_python.py", "python.fits"),
         ("03_same_galaxy.py", "same_galaxy.png"),
         ("04_particle_mesh.py", "particle_mesh.png"),
+        ("05_initial_conditions.py", "initial_conditions.png"),
+        ("07_evolving_box.py", "evolving_box.gif"),
     ],
 )
 def test_script_runs(workdir, script, output):
     runpy.run_path(f"examples/{script}")
     assert (workdir / "output" / output).stat().st_size > 0
+
+
+def test_the_fisher_matrix_of_gradients_is_that_of_finite_differences(workdir, capsys):
+    runpy.run_path("examples/06_fisher_matrix.py")
+    lines = capsys.readouterr().out.splitlines()
+    (difference,) = (line.split()[-1] for line in lines if line.startswith("largest relative"))
+    assert float(difference) < 1e-4

@@ -11,7 +11,7 @@ import sys
 from galsim_hub.errors import GalSimHubError
 
 from .config import load_config
-from .errors import TrainingError
+from .errors import ConfigError, TrainingError
 
 VERBS = {
     "data": "build the stamp set (fetches the catalogue if the recipe pins it)",
@@ -19,6 +19,8 @@ VERBS = {
     "export": "write the module folder: SavedModel, card, golden sample, cover",
     "validate": "measure an exported module against the stamp set",
 }
+# The verbs that a kind of module has; those of galaxies are all.
+VERBS_OF = {"particle_mesh": ("export",), "cosmic_rim": ("train", "export")}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,9 +38,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        importlib.import_module(f"training.commands.{args.verb}").run(
-            load_config(args.config, args.overrides), args
-        )
+        config = load_config(args.config, args.overrides)
+        if args.verb not in VERBS_OF.get(config.kind, VERBS):
+            raise ConfigError(
+                f"A recipe of kind {config.kind!r} has no verb {args.verb!r}, but "
+                f"{', '.join(VERBS_OF[config.kind])}."
+            )
+        importlib.import_module(f"training.commands.{args.verb}").run(config, args)
     except (TrainingError, GalSimHubError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

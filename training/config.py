@@ -153,13 +153,63 @@ class Config:
     export: ExportConfig
     half: int | None = None
     start_from: str | None = None
+    kind: str = "galaxy"
 
     def __post_init__(self) -> None:
         if self.half not in (None, 0, 1):
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
 
 
-def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Config:
+@dataclasses.dataclass(frozen=True)
+class SimulatorConfig:
+    """The recipe of a published simulator (see `training.simulator`): nothing of it is fitted.
+
+    `cells` are along each side of the box, `steps` lie between two scale factors that are asked for
+    and before the first of them.
+    """
+
+    kind: str
+    cells: int
+    steps: int
+    first_scale_factor: float
+    export: ExportConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class RimConfig:
+    """The recipe of a learned search for initial conditions (see `training.rim`).
+
+    Boxes have `cells` of `cell` [Mpc/h] along each side, are simulated in `steps` from
+    `first_scale_factor` to today and seen with white `noise` in each cell. The network has a scale
+    for each of `widths`, remembers `hidden` numbers of a cell and is trained on `iterations` steps
+    of a search.
+    """
+
+    kind: str
+    workdir: str
+    fit: FitConfig
+    export: ExportConfig
+    cells: int = 32
+    cell: float = 6.25
+    noise: float = 1.0
+    steps: int = 5
+    first_scale_factor: float = 0.1
+    iterations: int = 10
+    widths: tuple[int, ...] = (8, 16, 32)
+    hidden: int = 8
+    validation_fields: int = 4
+
+
+Recipe = Config | SimulatorConfig | RimConfig
+
+RECIPES: dict[str, type] = {
+    "galaxy": Config,
+    "particle_mesh": SimulatorConfig,
+    "cosmic_rim": RimConfig,
+}
+
+
+def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply ``section.key=value`` overrides.
 
     Raises
@@ -179,7 +229,10 @@ def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) 
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     for override in overrides:
         _override(tree, override)
-    return _build(Config, tree, str(path))
+    kind = tree.get("kind", "galaxy") if isinstance(tree, dict) else "galaxy"
+    if kind not in RECIPES:
+        raise ConfigError(f"{path}: there is no kind {kind!r}; choose one of {sorted(RECIPES)}.")
+    return _build(RECIPES[kind], tree, str(path))
 
 
 def fingerprint(section: object) -> str:

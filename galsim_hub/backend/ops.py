@@ -71,10 +71,10 @@ MaxPoolV2 Relu Relu6 ResizeArea ResizeBicubic ResizeBilinear ResizeNearestNeighb
 ScaleAndTranslate Selu Softmax SparseSoftmaxCrossEntropyWithLogits
 """
 _GRADIENTS = """
-AvgPoolGrad BiasAddGrad Conv2DBackpropFilter EluGrad FusedBatchNormGradV3 InvGrad LeakyReluGrad
-MaxPoolGrad MirrorPadGrad ReciprocalGrad Relu6Grad ReluGrad ResizeBilinearGrad
+AvgPoolGrad BiasAddGrad ConcatOffset Conv2DBackpropFilter EluGrad FusedBatchNormGradV3 InvGrad
+LeakyReluGrad MaxPoolGrad MirrorPadGrad ReciprocalGrad Relu6Grad ReluGrad ResizeBilinearGrad
 ResizeNearestNeighborGrad RsqrtGrad SeluGrad SigmoidGrad SoftplusGrad SoftsignGrad SqrtGrad
-TanhGrad
+StridedSliceGrad TanhGrad
 """
 # Initial values of variables are drawn in the graphs of TensorFlow 1.
 _RANDOM = """

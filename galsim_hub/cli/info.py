@@ -89,5 +89,6 @@ def _entries(location: ModuleLocation, spec: ModuleSpec) -> list[tuple[str, Any]
         entries.append(("bands", ", ".join(spec.bands)))
     if spec.flux:
         entries.append(("flux", ", ".join(f"{key} {value}" for key, value in spec.flux.items())))
-    random = f"{spec.random_size} normals a galaxy" if spec.random_name else "none"
+    of_what = "a galaxy" if spec.kind == "galaxy" else "a draw"
+    random = f"{spec.random_size} normals {of_what}" if spec.random_name else "none"
     return [*entries, ("random input", random), ("identity", spec.sha256)]

@@ -23,6 +23,7 @@
 `BoxError`               a box, grid or field does not fit the simulation
 `StepsError`             scale factors do not make a sequence of time steps
 `PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
+`ReconstructionError`    an observed field or a search leads to no initial conditions
 `TableError`             a catalogue to draw cannot be read, or lacks a column
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
@@ -66,7 +67,13 @@ from .modules import (
     UnsupportedModuleError,
     UnverifiedWarning,
 )
-from .particle_mesh import BoxError, CosmologyError, PowerSpectrumError, StepsError
+from .particle_mesh import (
+    BoxError,
+    CosmologyError,
+    PowerSpectrumError,
+    ReconstructionError,
+    StepsError,
+)
 from .scale import BadRowError, MissingExtraError, OutputError, TableError, WorkerError
 
 __all__ = [
@@ -91,6 +98,7 @@ __all__ = [
     "PinError",
     "PowerSpectrumError",
     "RandomDeviateError",
+    "ReconstructionError",
     "RegistryError",
     "RegistryWarning",
     "SeedError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import GalSimHubError
 
-__all__ = ["BoxError", "CosmologyError", "PowerSpectrumError", "StepsError"]
+__all__ = ["BoxError", "CosmologyError", "PowerSpectrumError", "ReconstructionError", "StepsError"]
 
 
 class CosmologyError(GalSimHubError, ValueError):
@@ -65,3 +65,17 @@ class PowerSpectrumError(GalSimHubError, ValueError):
         self.first = first
         self.last = last
         super().__init__(message, first, last)
+
+
+class ReconstructionError(GalSimHubError, ValueError):
+    """Report an observed field or a search that leads to no initial conditions.
+
+    Attributes
+    ----------
+    value : object
+        The offending noise, method, value of the posterior or file.
+    """
+
+    def __init__(self, message: str, value: object) -> None:
+        self.value = value
+        super().__init__(message, value)

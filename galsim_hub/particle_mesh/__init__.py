@@ -30,42 +30,67 @@ except ImportError as error:
         "tensorflow",
     ) from error
 
+from .bias import Bias, biased_density
 from .box import Box
 from .cosmology import Cosmology, Planck15, Planck18
 from .fourier import to_field, to_modes
 from .gravity import acceleration, density
 from .growth import Growth
+from .learned import LearnedSearch
 from .lpt import Particles, start
 from .modes import linear_field, linear_modes, white_modes
 from .nbody import evolve, snapshots
 from .planes import Plane, born_convergence, density_plane, slab_middles
+from .posterior import Posterior, simulation
 from .power import EisensteinHu, TabulatedPower, sigma
+from .reconstruction import (
+    Diagnosis,
+    Reconstruction,
+    Stage,
+    anneal,
+    diagnose,
+    reconstruct,
+)
 from .sharpening import sharpen
+from .simulator import Simulation, Simulator
 from .spectrum import correlation, power_spectrum, transfer_function
 from .steps import scale_factors
 
 __all__ = [
+    "Bias",
     "Box",
     "Cosmology",
+    "Diagnosis",
     "EisensteinHu",
     "Growth",
+    "LearnedSearch",
     "Particles",
     "Planck15",
     "Planck18",
     "Plane",
+    "Posterior",
+    "Reconstruction",
+    "Simulation",
+    "Simulator",
+    "Stage",
     "TabulatedPower",
     "acceleration",
+    "anneal",
+    "biased_density",
     "born_convergence",
     "correlation",
     "density",
     "density_plane",
+    "diagnose",
     "evolve",
     "linear_field",
     "linear_modes",
     "power_spectrum",
+    "reconstruct",
     "scale_factors",
     "sharpen",
     "sigma",
+    "simulation",
     "slab_middles",
     "snapshots",
     "start",

@@ -1,8 +1,16 @@
 """``training export``: write the module folder of a trained recipe."""
 
 import argparse
+import importlib
 
-from ..config import Config
+from ..config import Recipe
+
+# Where the function `export` of a kind of module is.
+EXPORTERS = {
+    "galaxy": "training.export",
+    "particle_mesh": "training.simulator.export",
+    "cosmic_rim": "training.rim.export",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Recipe, args: argparse.Namespace) -> None:
     """Export and print where the module is."""
-    from ..export import export
-
-    print(export(config, replace=args.replace))
+    exporter = importlib.import_module(EXPORTERS[config.kind])
+    print(exporter.export(config, replace=args.replace))

@@ -4,7 +4,7 @@ import argparse
 import json
 import pathlib
 
-from ..config import Config
+from ..config import Config, Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Recipe, args: argparse.Namespace) -> None:
     """Fit what is asked for and print where each run ended."""
+    if config.kind == "cosmic_rim":
+        from ..rim.train import train
+
+        print(json.dumps({"rim": train(config, args.until)}))
+        return
     for name in ("vae", "flow"):
         if args.only in (None, name):
             print(json.dumps({name: fit(name, config, args.until)}))

@@ -1,0 +1,154 @@
+"""A learned optimiser: a recurrent network that reads gradients and says where to go.
+
+Ten of its steps do what hundreds of a general search do, for the fields that it was trained on
+(Modi et al. 2021, arXiv:2104.12864). The physics stays outside: a network is given the gradients of
+likelihood and prior, scaled as Adam scales them, and Newton's step of a linear model.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from ..backend import load_function
+from ..errors import ReconstructionError, UnsupportedModuleError
+from ..registry import locate
+from ..spec import ModuleSpec, read_spec
+from .posterior import Posterior
+
+__all__ = ["N_FEATURES", "LearnedSearch", "learned_steps"]
+
+N_FEATURES = 7
+ADAM_MOMENTS = 0.9, 0.999
+PART = (
+    0.25  # of Newton's step; halves diverge, because clusters are more curved than a linear model
+)
+
+Tensor = Any
+Network = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def learned_steps(
+    posterior: Posterior, network: Network, n_iterations: int, hidden_size: int
+) -> Iterator[Tensor]:
+    """Take steps from zeros as a network says.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        Of a batch of observed fields, shape (batch, nx, ny, nz).
+    network : function
+        From features (batch, nx, ny, nz, `N_FEATURES`) and memory (batch, nx, ny, nz,
+        `hidden_size`) to a correction (batch, nx, ny, nz) and new memory.
+    n_iterations : int
+        Steps to take.
+    hidden_size : int
+        Numbers that the network remembers of a cell.
+
+    Yields
+    ------
+    white : tensor of float32
+        White noise after each step, shape (batch, nx, ny, nz).
+    """
+    shape = posterior.observed.shape
+    white, hidden = tf.zeros(shape), tf.zeros([*shape, hidden_size])
+    moments = [tf.zeros([2, *shape]), tf.zeros([2, *shape])]
+    for i in range(n_iterations):
+        # Stopped: the gradient's own gradient is neither known nor needed to learn.
+        gradients = [tf.stop_gradient(tf.cast(g, tf.float32)) for g in posterior.gradients(white)]
+        scaled, moments = _scale(tf.stack(gradients), moments, i + 1)
+        newton = [posterior.newton_step(gradient) for gradient in (*gradients, sum(gradients))]
+        newton = [2.0 * tf.tanh(0.5 * step) for step in newton]  # clusters ask for too much
+        done = tf.fill(shape, i / n_iterations)
+        linear = posterior.linear(white) / posterior.linear_std
+        features = tf.stack([white, linear, *tf.unstack(scaled), *newton[:2], done], axis=-1)
+        correction, hidden = network(features, hidden)
+        white += posterior.linear(correction) / posterior.linear_std - PART * newton[2]
+        yield white
+
+
+def _scale(gradients: Tensor, moments: list[Tensor], n: int) -> tuple[Tensor, list[Tensor]]:
+    first, second = ADAM_MOMENTS
+    mean = first * moments[0] + (1.0 - first) * gradients
+    square = second * moments[1] + (1.0 - second) * gradients**2
+    scale = tf.sqrt(square / (1.0 - second**n)) + 1e-8
+    return mean / (1.0 - first**n) / scale, [mean, square]
+
+
+class LearnedSearch:
+    """Run a module of kind ``field_search``.
+
+    Parameters
+    ----------
+    file_name : str or path
+        ``hub:NAME``, ``hub:NAME@VERSION`` or the path of a module's folder.
+
+    Raises
+    ------
+    UnknownModuleError
+        If there is no such module.
+    UnsupportedModuleError
+        If it is a module of another kind.
+    """
+
+    def __init__(self, file_name: str | os.PathLike[str]) -> None:
+        location = locate(file_name)
+        self._spec, self._folder = read_spec(location.folder), location.folder
+        if self._spec.kind != "field_search":
+            raise UnsupportedModuleError(
+                f"Module {location.address} is of kind {self._spec.kind!r}, expected "
+                "'field_search'. Use galsim_hub.load, which picks the class by the kind.",
+                location.address,
+                self._spec.kind,
+            )
+
+    @property
+    def spec(self) -> ModuleSpec:
+        """The module's card."""
+        return self._spec
+
+    def reconstruct(self, posterior: Posterior, n_iterations: int | None = None) -> Tensor:
+        """Find probable initial conditions.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            Of observed fields, shape (nx, ny, nz) or (batch, nx, ny, nz). How like those of the
+            card they are decides how good the result is.
+        n_iterations : int, optional
+            Steps to take; as many as in training by default.
+
+        Returns
+        -------
+        tensor of float32
+            White noise, shaped as the observed fields; `posterior.linear` makes it a density.
+
+        Raises
+        ------
+        ReconstructionError
+            If a side of the grid is not a multiple of the module's coarsest cell.
+        """
+        training = self._spec.training
+        multiple = training["multiple_of"]
+        if any(n % multiple for n in posterior.box.shape):
+            raise ReconstructionError(
+                f"The grid {posterior.box.shape} does not suit {self._spec.label}: each side must "
+                f"be a multiple of {multiple}. Choose such a grid.",
+                posterior.box.shape,
+            )
+        step = load_function(self._folder, self._spec, "step")
+
+        def network(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+            outputs = step(features=features, hidden=hidden)
+            return outputs["correction"], outputs["hidden"]
+
+        shape = posterior.observed.shape
+        batch = posterior.observing(tf.reshape(posterior.observed, [-1, *posterior.box.shape]))
+        n = training["iterations"] if n_iterations is None else n_iterations
+        white = tf.zeros(batch.observed.shape)
+        for white in learned_steps(batch, network, n, training["hidden"]):  # noqa: B007 - the last
+            pass
+        return tf.reshape(white, shape)

@@ -1,0 +1,92 @@
+"""A learned search is trained by the one loop, exported and loaded as any module."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import galsim_hub
+from galsim_hub import particle_mesh as pm
+from galsim_hub.errors import ReconstructionError
+from galsim_hub.golden import replay
+from galsim_hub.spec import read_spec
+from training.__main__ import main
+from training.config import load_config
+from training.errors import ConfigError
+from training.rim.export import export
+from training.rim.task import RimTask
+from training.rim.train import train
+
+RECIPE = pathlib.Path(__file__).parents[2] / "training" / "configs" / "cosmic_rim.yaml"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """Give the published recipe made small."""
+    folder = tmp_path_factory.mktemp("rim")
+    whole = load_config(
+        RECIPE,
+        [
+            "cells=8",
+            "cell=12.5",
+            "steps=2",
+            "iterations=2",
+            "widths=[4,4,4]",
+            "hidden=2",
+            "validation_fields=1",
+            "fit.steps=2",
+            "fit.validate_every=2",
+            "fit.picture_every=2",
+        ],
+    )
+    return dataclasses.replace(
+        whole,
+        workdir=str(folder / "run"),
+        export=dataclasses.replace(whole.export, directory=str(folder / "modules")),
+    )
+
+
+@pytest.fixture(scope="module")
+def module(config):
+    """Give the folder of a module trained for two steps."""
+    with pytest.raises(ConfigError, match="has not ended"):
+        export(config)
+    assert train(config)["steps"] == 2
+    return export(config)
+
+
+def test_an_untrained_network_takes_parts_of_newtons_steps(config):
+    task = RimTask(config)
+    posterior = task.survey.posterior.observing(task.held_out["observed"])
+    zeros = tf.zeros([1, 8, 8, 8])
+    newton = posterior.newton_step(tf.cast(posterior.gradients(zeros)[0], tf.float32))
+    expected = -0.25 * 2.0 * tf.tanh(0.5 * newton)  # the prior has no gradient at zero
+    first = task.estimates(task.held_out["observed"])[0]
+    np.testing.assert_allclose(first, posterior.linear(expected), atol=1e-5)
+
+
+def test_a_loaded_search_does_what_the_trained_one_does(config, module):
+    spec = read_spec(module)
+    assert replay(module, spec)["step"] < 1
+    search = galsim_hub.load(module)
+    task = RimTask(config)
+    task.model.load_weights(pathlib.Path(config.workdir) / "rim" / "best.weights.h5")
+    posterior = task.survey.posterior.observing(task.held_out["observed"])
+    linear = posterior.linear(search.reconstruct(posterior))
+    np.testing.assert_allclose(linear, task.estimates(task.held_out["observed"])[-1], atol=1e-4)
+
+
+def test_a_grid_that_does_not_suit_is_refused(module):
+    box, power = pm.Box([6, 8, 8], 50.0), pm.EisensteinHu(pm.Planck15())
+    posterior = pm.Posterior(np.zeros(box.shape), 1.0, box, power, forward=lambda linear: linear)
+    with pytest.raises(ReconstructionError, match="multiple of 4"):
+        galsim_hub.load(module).reconstruct(posterior)
+
+
+def test_a_recipe_says_which_verbs_it_has(capsys):
+    assert main(["data", str(RECIPE)]) == 2
+    assert "has no verb 'data', but train, export" in capsys.readouterr().err
