@@ -23,6 +23,10 @@
 `BoxError`               a box, grid or field does not fit the simulation
 `StepsError`             scale factors do not make a sequence of time steps
 `PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
+`DeviceMeshError`        a mesh of devices does not divide a box, or is not there
+`HaloError`              particles have moved further than a block's halo holds
+`PeerError`              other processes of a run are not found, died or do not answer
+`CheckpointError`        checkpoints belong to another run
 `TableError`             a catalogue to draw cannot be read, or lacks a column
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
@@ -66,7 +70,16 @@ from .modules import (
     UnsupportedModuleError,
     UnverifiedWarning,
 )
-from .particle_mesh import BoxError, CosmologyError, PowerSpectrumError, StepsError
+from .particle_mesh import (
+    BoxError,
+    CheckpointError,
+    CosmologyError,
+    DeviceMeshError,
+    HaloError,
+    PeerError,
+    PowerSpectrumError,
+    StepsError,
+)
 from .scale import BadRowError, MissingExtraError, OutputError, TableError, WorkerError
 
 __all__ = [
@@ -76,18 +89,22 @@ __all__ = [
     "CacheError",
     "CardError",
     "CatalogError",
+    "CheckpointError",
     "ConditionError",
     "ContributionError",
     "CorruptedModuleError",
     "CosmologyError",
+    "DeviceMeshError",
     "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
     "GalSimHubError",
+    "HaloError",
     "ImageError",
     "LatentError",
     "MissingExtraError",
     "OutputError",
+    "PeerError",
     "PinError",
     "PowerSpectrumError",
     "RandomDeviateError",

@@ -277,7 +277,7 @@ class Solver:
 
     def _positions(self, x: Tensor) -> Tensor:
         positions = mesh_positions(x, self._box, self._mesh)
-        return positions + tf.constant(self._margin, x.dtype)[:, None] if any(self._margin) else positions
+        return positions + tf.constant(self._margin, x.dtype)[:, None]
 
     def _weights(self, positions: Tensor) -> Tensor:
         """Return the weight of each particle, for a mean density of 1."""
