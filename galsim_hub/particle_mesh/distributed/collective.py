@@ -63,10 +63,10 @@ class CollectiveCommunicator(Communicator):
             )
         except tf.errors.OpError as error:
             raise PeerError(
-                f"Rank {self.rank} lost one of the ranks {ranks}: it died, was never started, or "
-                f"did not answer for {self._timeout:g} s ({error.message}). Look for the first "
-                "error in the output of the others, and start the run again; it goes on from its "
-                "checkpoints.",
+                f"Rank {self.rank} lost one of the ranks {ranks} ({type(error).__name__}): it "
+                f"died, was never started, or did not answer for {self._timeout:g} s. Look for the "
+                "first error in the output of the others, and start the run again; it goes on from "
+                "its checkpoints.",
                 self.rank,
             ) from error
 

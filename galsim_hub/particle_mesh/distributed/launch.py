@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,9 @@ from .communicator import Communicator, SerialCommunicator
 
 __all__ = ["launch"]
 
-GRACE = 5.0  # [s] for the other threads to end, once one has failed
+GRACE = 5.0  # [s] for other threads to end, once one has failed or a peer died
+PERIOD = 2.0  # [s] between two looks at the peers
+PAUSE = 0.02  # [s] between two looks at the threads
 
 _connected: list[tuple[Peers, int]] = []  # TensorFlow joins a cluster once in a process' life
 
@@ -77,9 +80,8 @@ def launch(
     if n_ranks == 1:
         return [function(SerialCommunicator())]
     _start_devices(n_local, peers, sides)
-    return _run_threads(
-        function, sides, range(peers.task * n_local, (peers.task + 1) * n_local), timeout
-    )
+    ranks = range(peers.task * n_local, (peers.task + 1) * n_local)
+    return _run_threads(function, sides, ranks, peers, timeout)
 
 
 def _sides(mesh: int | Sequence[int]) -> tuple[int, int]:
@@ -128,17 +130,21 @@ def _run_threads(
     function: Callable[[Communicator], Any],
     mesh: tuple[int, int],
     ranks: range,
+    peers: Peers,
     timeout: float,
 ) -> list[Any]:
     results: list[Any] = [None] * len(ranks)
     errors: list[BaseException] = []
+    has_met = threading.Event()
 
     def work(device: int, rank: int) -> None:
         try:
             with tf.device(f"/CPU:{device}"):
                 communicator = CollectiveCommunicator(mesh, rank, timeout)
-                communicator.sum(tf.constant(1.0))  # all are there, or this says who is not
+                communicator.sum(tf.constant(1.0))  # all are there, or this says that not
+                has_met.set()
                 results[device] = function(communicator)
+                communicator.sum(tf.constant(1.0))  # nobody leaves while another still works
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that launched
             errors.append(error)
 
@@ -149,13 +155,50 @@ def _run_threads(
     ]
     for thread in threads:
         thread.start()
-    end = math.inf
-    while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
-        if errors and end == math.inf:
-            end = time.monotonic() + GRACE
-        for thread in threads:
-            thread.join(0.02)
+    _wait(threads, errors, peers, has_met)
     if errors:
         # A lost peer is often another thread's failure: that one tells more.
         raise next((e for e in errors if not isinstance(e, PeerError)), errors[0])
     return results
+
+
+def _wait(
+    threads: list[threading.Thread],
+    errors: list[BaseException],
+    peers: Peers,
+    has_met: threading.Event,
+) -> None:
+    """Return when all threads have ended, or soon after one failed or a peer died."""
+    end, next_look = math.inf, time.monotonic() + PERIOD
+    dead = None
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
+        if dead is None and has_met.is_set() and time.monotonic() > next_look:
+            dead = _find_dead(peers)
+            next_look = time.monotonic() + PERIOD
+        if end == math.inf and (errors or dead is not None):
+            end = time.monotonic() + GRACE
+        for thread in threads:
+            thread.join(PAUSE)
+    if dead is not None and any(thread.is_alive() for thread in threads):
+        errors.append(
+            PeerError(
+                f"Process {peers.task} lost process {dead} at {peers.addresses[dead]}: nothing "
+                "listens there any more. Look for its last words, and start the run again; it goes "
+                "on from its checkpoints.",
+                peers.task,
+            )
+        )
+
+
+def _find_dead(peers: Peers) -> int | None:
+    """Return a process whose server has gone, if there is one."""
+    for task, address in enumerate(peers.addresses):
+        host, _, port = address.rpartition(":")
+        if task != peers.task:
+            try:
+                socket.create_connection((host, int(port)), timeout=PERIOD).close()
+            except ConnectionRefusedError:
+                return task
+            except OSError:  # a busy host or network; exchanges have their timeout
+                continue
+    return None

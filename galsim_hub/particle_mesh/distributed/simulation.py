@@ -283,5 +283,5 @@ class DistributedBox:
         geometry = self.box.shape, self.box.size, self._grid.shape, self.communicator.mesh
         digest = hashlib.sha256(repr(geometry).encode())
         for tensor in tensors:
-            digest.update(np.ascontiguousarray(tensor))
+            digest.update(np.ascontiguousarray(tensor).data)
         return Checkpoints(folder, self.communicator, digest.hexdigest())

@@ -15,7 +15,6 @@ from ...errors import HaloError
 from ..box import Box
 from ..gravity import Solver
 from ..kernels import inverse_laplacian
-from ..paint import paint
 from .blocks import CellBlock, check_division, halo_widths
 from .communicator import Communicator
 from .transform import BlockTransform
@@ -93,10 +92,17 @@ class BlockSolver(Solver):
         tensor
             Shape (batch, x, y, z).
         """
-        self._check(x)
-        positions = self._positions(x)
-        painted = paint(positions, self._weights(positions)[:, 0], self._shape)
-        return fold_halo(painted, self._margin, self._communicator)
+
+        @tf.custom_gradient
+        def painted(x: Tensor) -> tuple[Tensor, Any]:
+            x = tf.stop_gradient(x)
+
+            def gradient(upstream: Tensor) -> Tensor:
+                return self.slope(pad_halo(upstream, self._margin, self._communicator), x)
+
+            return fold_halo(self.paint(x), self._margin, self._communicator), gradient
+
+        return painted(x)
 
     def paint(self, x: Tensor) -> Tensor:
         """Return the density that this rank's particles make on its cells and halo.
@@ -144,8 +150,8 @@ class BlockSolver(Solver):
         largest = float(tf.reduce_max(everyone))
         if not largest <= self._largest:  # also if it is not a number
             raise HaloError(
-                f"A particle is {largest:.4g} Mpc/h from where it began, and the halos of the blocks "
-                f"provide for {self._largest:g}. Give a larger largest_displacement.",
+                f"A particle is {largest:.4g} Mpc/h from where it began, and the halos of the "
+                f"blocks provide for {self._largest:g}. Give a larger largest_displacement.",
                 largest,
                 self._largest,
             )

@@ -20,17 +20,6 @@ SHAPE, SIZE = (32, 32, 16), (320.0, 320.0, 160.0)
 STAGES = np.geomspace(0.1, 1.0, 4)
 
 
-def follow(share, growth, power, weights, dtype):
-    """Return density, gradient of its weighted sum by the field and by Omega_c, on a share."""
-    linear = share.linear_field(power(growth), seed=3, dtype=dtype)
-    with tf.GradientTape() as tape:
-        tape.watch(linear)
-        particles = share.start(linear, growth(), STAGES[0])
-        density = share.density(share.evolve(particles, growth(), STAGES).displacement)
-        figure = share.communicator.sum(tf.reduce_sum(weights * density))
-    return density, tape.gradient(figure, linear)
-
-
 class Alone:
     """The functions of one device, under the names of a share."""
 
