@@ -91,7 +91,10 @@ class Peers:
         if ADDRESSES in environment:
             addresses = tuple(environment[ADDRESSES].split(","))
             return cls(addresses, _number(environment, TASK))
-        if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        if (
+            "SLURM_STEP_NUM_TASKS" in environment
+            and _number(environment, "SLURM_STEP_NUM_TASKS") > 1
+        ):
             return cls._from_slurm(environment)
         return None
 

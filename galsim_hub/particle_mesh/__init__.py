@@ -35,6 +35,7 @@ from .cosmology import Cosmology, Planck15, Planck18
 from .fourier import to_field, to_modes
 from .gravity import acceleration, density
 from .growth import Growth
+from .light_cone import light_cone
 from .lpt import Particles, start
 from .modes import linear_field, linear_modes, white_modes
 from .nbody import evolve, snapshots
@@ -60,6 +61,7 @@ __all__ = [
     "density",
     "density_plane",
     "evolve",
+    "light_cone",
     "linear_field",
     "linear_modes",
     "power_spectrum",

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from ..errors import StepsError
 from .box import Box
-from .cosmology import as_float64
 from .fourier import Transform
 from .growth import Growth
 from .kernels import gradient_kernels, inverse_laplacian
@@ -125,13 +124,11 @@ def move(fields: list[Tensor], growth: Growth, a: float | Tensor) -> Particles:
     -------
     Particles
     """
-    a = as_float64(a)
-    speed = a**2 * growth.cosmology.expansion(a)
     size = [growth.first(a), growth.second(a)]
-    rate = [growth.first_rate(a), growth.second_rate(a)]
-    x = sum(tf.cast(d, f.dtype) * f for d, f in zip(size, fields, strict=False))
-    p = sum(
-        tf.cast(speed * r * d, f.dtype) * f for d, r, f in zip(size, rate, fields, strict=False)
+    momentum = [growth.momentum(a), growth.speed(a) * growth.second_rate(a) * size[1]]
+    x, p = (
+        sum(tf.cast(factor, f.dtype) * f for factor, f in zip(factors, fields, strict=False))
+        for factors in (size, momentum)
     )
     return Particles(x, p)
 
