@@ -24,6 +24,10 @@
 `StepsError`             scale factors do not make a sequence of time steps
 `PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
 `ReconstructionError`    an observed field or a search leads to no initial conditions
+`DeviceMeshError`        a mesh of devices does not divide a box, or is not there
+`HaloError`              particles have moved further than a block's halo holds
+`PeerError`              other processes of a run are not found, died or do not answer
+`CheckpointError`        checkpoints belong to another run
 `TableError`             a catalogue to draw cannot be read, or lacks a column
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
@@ -69,7 +73,11 @@ from .modules import (
 )
 from .particle_mesh import (
     BoxError,
+    CheckpointError,
     CosmologyError,
+    DeviceMeshError,
+    HaloError,
+    PeerError,
     PowerSpectrumError,
     ReconstructionError,
     StepsError,
@@ -83,18 +91,22 @@ __all__ = [
     "CacheError",
     "CardError",
     "CatalogError",
+    "CheckpointError",
     "ConditionError",
     "ContributionError",
     "CorruptedModuleError",
     "CosmologyError",
+    "DeviceMeshError",
     "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
     "GalSimHubError",
+    "HaloError",
     "ImageError",
     "LatentError",
     "MissingExtraError",
     "OutputError",
+    "PeerError",
     "PinError",
     "PowerSpectrumError",
     "RandomDeviateError",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from .base import GalSimHubError
 
-__all__ = ["BoxError", "CosmologyError", "PowerSpectrumError", "ReconstructionError", "StepsError"]
+__all__ = [
+    "BoxError",
+    "CheckpointError",
+    "CosmologyError",
+    "DeviceMeshError",
+    "HaloError",
+    "PeerError",
+    "PowerSpectrumError",
+    "ReconstructionError",
+    "StepsError",
+]
 
 
 class CosmologyError(GalSimHubError, ValueError):
@@ -79,3 +89,62 @@ class ReconstructionError(GalSimHubError, ValueError):
     def __init__(self, message: str, value: object) -> None:
         self.value = value
         super().__init__(message, value)
+
+
+class DeviceMeshError(GalSimHubError, ValueError):
+    """Report a mesh of devices that does not divide a box, or that is not there.
+
+    Attributes
+    ----------
+    mesh : tuple of 2 int
+        Devices along the first two sides of the box.
+    """
+
+    def __init__(self, message: str, mesh: tuple[int, ...]) -> None:
+        self.mesh = mesh
+        super().__init__(message, mesh)
+
+
+class HaloError(GalSimHubError, RuntimeError):
+    """Report particles that have moved further than their block's halo holds.
+
+    Attributes
+    ----------
+    displacement : float
+        The largest along a side that is cut [Mpc/h].
+    largest : float
+        What was provided for [Mpc/h].
+    """
+
+    def __init__(self, message: str, displacement: float, largest: float) -> None:
+        self.displacement = displacement
+        self.largest = largest
+        super().__init__(message, displacement, largest)
+
+
+class PeerError(GalSimHubError, RuntimeError):
+    """Report other processes of a run that cannot be found, died or do not answer.
+
+    Attributes
+    ----------
+    rank : int
+        The rank that noticed.
+    """
+
+    def __init__(self, message: str, rank: int) -> None:
+        self.rank = rank
+        super().__init__(message, rank)
+
+
+class CheckpointError(GalSimHubError, RuntimeError):
+    """Report checkpoints that belong to another run.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        self.path = path
+        super().__init__(message, path)

@@ -37,6 +37,7 @@ from .fourier import to_field, to_modes
 from .gravity import acceleration, density
 from .growth import Growth
 from .learned import LearnedSearch
+from .light_cone import light_cone
 from .lpt import Particles, start
 from .modes import linear_field, linear_modes, white_modes
 from .nbody import evolve, snapshots
@@ -83,6 +84,7 @@ __all__ = [
     "density_plane",
     "diagnose",
     "evolve",
+    "light_cone",
     "linear_field",
     "linear_modes",
     "power_spectrum",

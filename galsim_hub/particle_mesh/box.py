@@ -102,6 +102,18 @@ class Box:
             )
         return Box([int(resolution) * n for n in self.shape], self.size)
 
+    def mode_numbers(self) -> tuple[NDArray[np.int64], ...]:
+        """Return the wavevectors of a real transform in units of the fundamental modes.
+
+        Returns
+        -------
+        tuple of 3 ndarray of int64
+            Shapes (nx, 1, 1), (1, ny, 1), (1, 1, nz / 2 + 1), which broadcast together. The Nyquist
+            mode is negative.
+        """
+        nx, ny, nz = ((np.arange(n) + n // 2) % n - n // 2 for n in self.shape)
+        return nx[:, None, None], ny[None, :, None], nz[None, None, : self.shape[2] // 2 + 1]
+
     def wavenumbers(self) -> tuple[NDArray[Any], ...]:
         """Return the wavenumbers of a real transform along each axis [h/Mpc].
 
@@ -110,12 +122,10 @@ class Box:
         tuple of 3 ndarray of float64
             Shapes (nx, 1, 1), (1, ny, 1), (1, 1, nz / 2 + 1), which broadcast together.
         """
-        nx, ny, nz = self.shape
-        dx, dy, dz = self.cell
-        kx = 2 * np.pi * np.fft.fftfreq(nx, dx)
-        ky = 2 * np.pi * np.fft.fftfreq(ny, dy)
-        kz = 2 * np.pi * np.fft.rfftfreq(nz, dz)
-        return kx[:, None, None], ky[None, :, None], kz[None, None, :]
+        kx, ky, kz = (
+            2 * np.pi / side * n for n, side in zip(self.mode_numbers(), self.size, strict=True)
+        )
+        return kx, ky, kz
 
     def wavenumber(self) -> NDArray[np.float64]:
         """Return the modulus of every wavevector of a real transform [h/Mpc].

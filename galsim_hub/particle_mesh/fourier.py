@@ -13,13 +13,103 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["multiplicity", "to_field", "to_modes"]
+__all__ = ["Transform", "multiplicity", "to_field", "to_modes"]
 
 Tensor = Any
 
 
-@tf.custom_gradient
-def to_modes(field: Tensor) -> tuple[Tensor, Any]:
+class Transform:
+    """Transform fields over the three sides of a grid, and back, with gradients.
+
+    Parameters
+    ----------
+    shape : tuple of 3 int
+        Cells along each side, the last even.
+    counts : ndarray, optional
+        How many modes of the whole transform each kept one stands for; those of `multiplicity` by
+        default. Where only some modes are here, theirs.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], counts: np.ndarray | None = None) -> None:
+        self.shape = shape
+        self.counts = multiplicity(shape[2]) if counts is None else counts
+
+    def to_modes(self, field: Tensor) -> Tensor:
+        """Return the modes of real fields.
+
+        Parameters
+        ----------
+        field : tensor
+            Its last three axes are transformed.
+
+        Returns
+        -------
+        tensor of complex
+        """
+
+        @tf.custom_gradient
+        def transformed(field: Tensor) -> tuple[Tensor, Any]:
+            def gradient(upstream: Tensor) -> Tensor:
+                weights = tf.cast(math.prod(self.shape) / self.counts, upstream.dtype)
+                return self.to_field(upstream * weights)
+
+            return self.forward(tf.stop_gradient(field)), gradient
+
+        return transformed(tf.convert_to_tensor(field))
+
+    def to_field(self, modes: Tensor) -> Tensor:
+        """Return the real fields of modes.
+
+        Parameters
+        ----------
+        modes : tensor of complex
+            As of `to_modes`.
+
+        Returns
+        -------
+        tensor
+        """
+
+        @tf.custom_gradient
+        def transformed(modes: Tensor) -> tuple[Tensor, Any]:
+            def gradient(upstream: Tensor) -> Tensor:
+                weights = tf.cast(self.counts / math.prod(self.shape), modes.dtype)
+                return self.to_modes(upstream) * weights
+
+            return self.inverse(tf.stop_gradient(modes)), gradient
+
+        return transformed(tf.convert_to_tensor(modes))
+
+    def forward(self, field: Tensor) -> Tensor:
+        """Return the modes of real fields, without a gradient.
+
+        Parameters
+        ----------
+        field : tensor
+            Its last three axes are transformed.
+
+        Returns
+        -------
+        tensor of complex
+        """
+        return tf.signal.rfft3d(field)
+
+    def inverse(self, modes: Tensor) -> Tensor:
+        """Return the real fields of modes, without a gradient.
+
+        Parameters
+        ----------
+        modes : tensor of complex
+            As of `forward`.
+
+        Returns
+        -------
+        tensor
+        """
+        return tf.signal.irfft3d(modes, fft_length=self.shape)
+
+
+def to_modes(field: Tensor) -> Tensor:
     """Transform real fields over their last three axes.
 
     Parameters
@@ -33,13 +123,7 @@ def to_modes(field: Tensor) -> tuple[Tensor, Any]:
         Shape (..., nx, ny, nz / 2 + 1).
     """
     field = tf.convert_to_tensor(field)
-    shape = tuple(field.shape[-3:])
-
-    def gradient(upstream: Tensor) -> Tensor:
-        weights = tf.cast(math.prod(shape) / multiplicity(shape[-1]), upstream.dtype)
-        return to_field(upstream * weights, shape)
-
-    return tf.signal.rfft3d(field), gradient
+    return Transform(tuple(field.shape[-3:])).to_modes(field)
 
 
 def to_field(modes: Tensor, shape: tuple[int, int, int]) -> Tensor:
@@ -57,16 +141,7 @@ def to_field(modes: Tensor, shape: tuple[int, int, int]) -> Tensor:
     tensor
         Shape (..., nx, ny, nz).
     """
-
-    @tf.custom_gradient
-    def transformed(modes: Tensor) -> tuple[Tensor, Any]:
-        def gradient(upstream: Tensor) -> Tensor:
-            weights = tf.cast(multiplicity(shape[-1]) / math.prod(shape), modes.dtype)
-            return to_modes(upstream) * weights
-
-        return tf.signal.irfft3d(modes, fft_length=shape), gradient
-
-    return transformed(modes)
+    return Transform(shape).to_field(modes)
 
 
 def multiplicity(nz: int) -> np.ndarray:

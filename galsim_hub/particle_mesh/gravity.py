@@ -106,7 +106,11 @@ def _pull_back(x: Tensor, upstream: Tensor, kernel: Tensor, geometry: Any) -> Te
 
 
 class Solver:
-    """Compute accelerations and their gradient inside a compiled function.
+    """Compute accelerations and their gradient.
+
+    Every operation on particles is a method that knows nothing of other machines, and `solve` is
+    the only one that looks past the mesh it is given. So a rank of a distributed run is a solver
+    with a mesh that is wider than its own cells by a margin, and with another `solve`.
 
     Parameters
     ----------
@@ -114,12 +118,19 @@ class Solver:
         The grid of the particles and that of the force, of the same size.
     kernel : tensor
         Turns density into potential, shape (nx, ny, nz / 2 + 1) of the mesh [(Mpc/h)^2].
+    margin : tuple of 3 int
+        Cells that painted and read meshes have beyond `mesh` on both ends of each side. Where it is
+        0 positions wrap around.
     """
 
-    def __init__(self, box: Box, mesh: Box, kernel: Tensor) -> None:
+    def __init__(
+        self, box: Box, mesh: Box, kernel: Tensor, margin: tuple[int, int, int] = (0, 0, 0)
+    ) -> None:
         self._box = box
         self._mesh = mesh
         self._kernel = kernel
+        self._margin = margin
+        self._shape = tuple(n + 2 * m for n, m in zip(mesh.shape, margin, strict=True))
 
     def accelerate(self, x: Tensor) -> Tensor:
         """Return the acceleration.
@@ -134,8 +145,7 @@ class Solver:
         tensor
             Same shape [Mpc/h].
         """
-        positions = mesh_positions(x, self._box, self._mesh)
-        return tf.reshape(gather(self._forces(positions), positions), x.shape)
+        return self.read(self.solve(self.paint(x)), x)
 
     def pull_back(self, x: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
         """Return the acceleration, and the gradient of its product with `upstream`.
@@ -155,34 +165,127 @@ class Solver:
         acceleration, gradient : tensor
             Same shape.
         """
-        positions = mesh_positions(x, self._box, self._mesh)
+        potential = self.solve(self.paint(x))
+        values, slope, divergence = self.read_back(potential, x, upstream)
+        return values, slope + self.slope(self.solve(divergence), x)
+
+    def solve(self, source: Tensor) -> Tensor:
+        """Return the potential of a source.
+
+        Parameters
+        ----------
+        source : tensor
+            Shape (batch, *mesh).
+
+        Returns
+        -------
+        tensor
+            Same shape.
+        """
+        modes = tf.signal.rfft3d(source)
+        return tf.signal.irfft3d(
+            modes * tf.cast(self._kernel, modes.dtype), fft_length=self._mesh.shape
+        )
+
+    def paint(self, x: Tensor) -> Tensor:
+        """Return the density of the particles, 1 on average.
+
+        Parameters
+        ----------
+        x : tensor
+            Displacements [Mpc/h], shape (batch, 3, nx, ny, nz).
+
+        Returns
+        -------
+        tensor
+            Shape (batch, *mesh).
+        """
+        positions = self._positions(x)
+        return scatter(positions, self._weights(positions), self._shape)[..., 0]
+
+    def read(self, potential: Tensor, x: Tensor) -> Tensor:
+        """Return the acceleration of the particles in a potential.
+
+        Parameters
+        ----------
+        potential : tensor
+            Shape (batch, *mesh) [(Mpc/h)^2].
+        x : tensor
+            Displacements [Mpc/h], shape (batch, 3, nx, ny, nz).
+
+        Returns
+        -------
+        tensor
+            Shape of `x` [Mpc/h].
+        """
+        return tf.reshape(gather(self._forces(potential), self._positions(x)), x.shape)
+
+    def read_back(
+        self, potential: Tensor, x: Tensor, upstream: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the acceleration, and the gradients of its product with `upstream`.
+
+        Parameters
+        ----------
+        potential : tensor
+            Shape (batch, *mesh) [(Mpc/h)^2].
+        x : tensor
+            Displacements [Mpc/h], shape (batch, 3, nx, ny, nz).
+        upstream : tensor
+            Gradient of a scalar by the acceleration, same shape.
+
+        Returns
+        -------
+        acceleration : tensor
+            Shape of `x` [Mpc/h].
+        slope : tensor
+            Gradient by `x` while the potential stays as it is.
+        divergence : tensor
+            Gradient by the potential.
+        """
+        positions = self._positions(x)
         upstream = tf.reshape(upstream, positions.shape)
-        values, slope = gather_with_slope(self._forces(positions), positions, upstream)
-        painted = scatter(positions, upstream, self._mesh.shape)
+        values, slope = gather_with_slope(self._forces(potential), positions, upstream)
+        painted = scatter(positions, upstream, self._shape)
         divergence = sum(
             _difference(painted[..., i], i + 1, h) for i, h in enumerate(self._mesh.cell)
         )
-        source = self._solve(divergence)[..., None]
-        slope += gather_with_slope(source, positions, self._weights(positions))[1]
-        per_cell = tf.constant(self._mesh.cell, x.dtype)[:, None]
-        return tf.reshape(values, x.shape), tf.reshape(slope / per_cell, x.shape)
+        return tf.reshape(values, x.shape), self._per_length(slope, x), divergence
 
-    def _forces(self, positions: Tensor) -> Tensor:
-        potential = self._solve(
-            scatter(positions, self._weights(positions), self._mesh.shape)[..., 0]
-        )
+    def slope(self, source: Tensor, x: Tensor) -> Tensor:
+        """Return the gradient of the product of the painted density with `source`.
+
+        Parameters
+        ----------
+        source : tensor
+            Shape (batch, *mesh).
+        x : tensor
+            Displacements [Mpc/h], shape (batch, 3, nx, ny, nz).
+
+        Returns
+        -------
+        tensor
+            Shape of `x`.
+        """
+        positions = self._positions(x)
+        weights = self._weights(positions)
+        return self._per_length(gather_with_slope(source[..., None], positions, weights)[1], x)
+
+    def _forces(self, potential: Tensor) -> Tensor:
         gradient = [_difference(potential, i + 1, h) for i, h in enumerate(self._mesh.cell)]
         return -tf.stack(gradient, axis=-1)
+
+    def _positions(self, x: Tensor) -> Tensor:
+        positions = mesh_positions(x, self._box, self._mesh)
+        return positions + tf.constant(self._margin, x.dtype)[:, None]
 
     def _weights(self, positions: Tensor) -> Tensor:
         """Return the weight of each particle, for a mean density of 1."""
         return tf.ones_like(positions[:, :1]) * (self._mesh.n_cells / self._box.n_cells)
 
-    def _solve(self, source: Tensor) -> Tensor:
-        modes = tf.signal.rfft3d(source)
-        return tf.signal.irfft3d(
-            modes * tf.cast(self._kernel, modes.dtype), fft_length=self._mesh.shape
-        )
+    def _per_length(self, slope: Tensor, x: Tensor) -> Tensor:
+        """Turn a change a cell into a change a length."""
+        return tf.reshape(slope / tf.constant(self._mesh.cell, x.dtype)[:, None], x.shape)
 
 
 def solver_of(geometry: Any, kernel: Tensor) -> Solver:

@@ -72,7 +72,7 @@ class Growth:
         -------
         tensor of float64
         """
-        return self._norm * as_float64(a) * self._read(a)[..., 0]
+        return self._size(a, 1)
 
     def first_rate(self, a: Tensor) -> Tensor:
         """Return f1 = d ln D1 / d ln a.
@@ -86,8 +86,7 @@ class Growth:
         -------
         tensor of float64
         """
-        values = self._read(a)
-        return 1.0 + values[..., 1] / values[..., 0]
+        return self._rate(a, 1)
 
     def second(self, a: Tensor) -> Tensor:
         """Return D2, negative, -3/7 D1^2 while matter alone rules.
@@ -101,7 +100,7 @@ class Growth:
         -------
         tensor of float64
         """
-        return (self._norm * as_float64(a)) ** 2 * self._read(a)[..., 2]
+        return self._size(a, 2)
 
     def second_rate(self, a: Tensor) -> Tensor:
         """Return f2 = d ln D2 / d ln a.
@@ -115,8 +114,7 @@ class Growth:
         -------
         tensor of float64
         """
-        values = self._read(a)
-        return 2.0 + values[..., 3] / values[..., 2]
+        return self._rate(a, 2)
 
     def momentum(self, a: Tensor) -> Tensor:
         """Return a^2 E f1 D1, the momentum of a Zel'dovich displacement of 1.
@@ -130,8 +128,29 @@ class Growth:
         -------
         tensor of float64
         """
+        return self.speed(a) * self.first_rate(a) * self.first(a)
+
+    def speed(self, a: Tensor) -> Tensor:
+        """Return a^2 E, the momentum of a displacement that grows by its own size in d ln a.
+
+        Parameters
+        ----------
+        a : float or tensor
+            Scale factor.
+
+        Returns
+        -------
+        tensor of float64
+        """
         a = as_float64(a)
-        return a**2 * self.cosmology.expansion(a) * self.first_rate(a) * self.first(a)
+        return a**2 * self.cosmology.expansion(a)
+
+    def _size(self, a: Tensor, order: int) -> Tensor:
+        return (self._norm * as_float64(a)) ** order * self._read(a)[..., 2 * order - 2]
+
+    def _rate(self, a: Tensor, order: int) -> Tensor:
+        values = self._read(a)
+        return order + values[..., 2 * order - 1] / values[..., 2 * order - 2]
 
     def _read(self, a: Tensor) -> Tensor:
         """Interpolate u, u', v, v' through the Chebyshev points."""

@@ -32,8 +32,7 @@ def inverse_laplacian(box: Box) -> NDArray[np.float64]:
         Shape (nx, ny, nz / 2 + 1).
     """
     square = box.wavenumber() ** 2
-    square[0, 0, 0] = np.inf
-    return -1.0 / square
+    return -1.0 / np.where(square == 0, np.inf, square)
 
 
 def gradient_kernels(box: Box, kind: str = "spectral") -> tuple[NDArray[Any], ...]:

@@ -12,12 +12,11 @@ import tensorflow as tf
 
 from ..errors import StepsError
 from .box import Box
-from .cosmology import as_float64
-from .fourier import to_field, to_modes
+from .fourier import Transform
 from .growth import Growth
 from .kernels import gradient_kernels, inverse_laplacian
 
-__all__ = ["Particles", "displacements", "first_order", "second_order", "start"]
+__all__ = ["Particles", "displacements", "move", "start"]
 
 Tensor = Any
 
@@ -103,24 +102,44 @@ def start(
     >>> particles.momentum.shape
     TensorShape([3, 8, 8, 8])
     """
-    if order not in (1, 2):
-        raise StepsError(
-            f"Perturbation theory of order {order!r} is not known. Give 1 or 2.", order
-        )
+    linear = tf.convert_to_tensor(linear)
+    box.check_field(linear.shape)
     fields = displacements(linear, box, order=order, gradient=gradient)
-    a = as_float64(a)
-    speed = a**2 * growth.cosmology.expansion(a)
+    return move(fields, growth, a)
+
+
+def move(fields: list[Tensor], growth: Growth, a: float | Tensor) -> Particles:
+    """Give particles the displacements and momenta of growing modes.
+
+    Parameters
+    ----------
+    fields : list of tensor
+        psi1, and psi2 if it is wanted [Mpc/h], as `displacements` gives them.
+    growth : Growth
+        Of the cosmology; gradients flow to its parameters.
+    a : float or tensor
+        Scale factor.
+
+    Returns
+    -------
+    Particles
+    """
     size = [growth.first(a), growth.second(a)]
-    rate = [growth.first_rate(a), growth.second_rate(a)]
-    x = sum(tf.cast(d, f.dtype) * f for d, f in zip(size, fields, strict=False))
-    p = sum(
-        tf.cast(speed * r * d, f.dtype) * f for d, r, f in zip(size, rate, fields, strict=False)
+    momentum = [growth.momentum(a), growth.speed(a) * growth.second_rate(a) * size[1]]
+    x, p = (
+        sum(tf.cast(factor, f.dtype) * f for factor, f in zip(factors, fields, strict=False))
+        for factors in (size, momentum)
     )
     return Particles(x, p)
 
 
 def displacements(
-    linear: Tensor, box: Box, *, order: int = 2, gradient: str = "spectral"
+    linear: Tensor,
+    box: Box,
+    *,
+    order: int = 2,
+    gradient: str = "spectral",
+    transform: Transform | None = None,
 ) -> list[Tensor]:
     """Return psi1, and psi2 if it is asked for [Mpc/h].
 
@@ -129,79 +148,59 @@ def displacements(
     linear : tensor
         Linear density contrast today, shape (..., nx, ny, nz).
     box : Box
-        Its grid.
+        Gives the wavenumbers of the modes.
     order : int
         1 or 2.
     gradient : str
         ``"spectral"`` or ``"four_point"``.
+    transform : Transform, optional
+        Between field and modes; that of the whole box by default.
 
     Returns
     -------
     list of tensor
         Shape (..., 3, nx, ny, nz) each.
+
+    Raises
+    ------
+    StepsError
+        If the order is neither 1 nor 2.
     """
-    linear = tf.convert_to_tensor(linear)
-    box.check_field(linear.shape)
-    modes = to_modes(linear)
-    fields = [first_order(modes, box, gradient)]
+    if order not in (1, 2):
+        raise StepsError(
+            f"Perturbation theory of order {order!r} is not known. Give 1 or 2.", order
+        )
+    transform = transform or Transform(box.shape)
+    modes = transform.to_modes(linear)
+    fields = [_first_order(modes, box, gradient, transform)]
     if order == 2:
-        fields.append(second_order(modes, box, gradient))
+        fields.append(_second_order(modes, box, gradient, transform))
     return fields
 
 
-def first_order(modes: Tensor, box: Box, gradient: str = "spectral") -> Tensor:
-    """Return psi1 = -grad of the inverse Laplacian of a density [Mpc/h].
-
-    Parameters
-    ----------
-    modes : tensor of complex
-        Transform of the density contrast.
-    box : Box
-        Its grid.
-    gradient : str
-        ``"spectral"`` or ``"four_point"``.
-
-    Returns
-    -------
-    tensor
-        Shape (..., 3, nx, ny, nz).
-    """
+def _first_order(modes: Tensor, box: Box, gradient: str, transform: Transform) -> Tensor:
+    """Return psi1 = -grad of the inverse Laplacian of a density [Mpc/h]."""
     potential = _times(modes, inverse_laplacian(box))
     fields = [
-        to_field(_times(potential, -1j * kernel), box.shape)
+        transform.to_field(_times(potential, -1j * kernel))
         for kernel in gradient_kernels(box, gradient)
     ]
     return tf.stack(fields, axis=-4)
 
 
-def second_order(modes: Tensor, box: Box, gradient: str = "spectral") -> Tensor:
-    """Return psi2 = grad phi2 [Mpc/h].
-
-    Parameters
-    ----------
-    modes : tensor of complex
-        Transform of the linear density contrast.
-    box : Box
-        Its grid.
-    gradient : str
-        ``"spectral"`` or ``"four_point"``.
-
-    Returns
-    -------
-    tensor
-        Shape (..., 3, nx, ny, nz).
-    """
+def _second_order(modes: Tensor, box: Box, gradient: str, transform: Transform) -> Tensor:
+    """Return psi2 = grad phi2 [Mpc/h], of the transform of the linear density contrast."""
     kernels = gradient_kernels(box, gradient)
     potential = _times(modes, inverse_laplacian(box))
 
     def curvature(i: int, j: int) -> Tensor:
-        return to_field(_times(potential, -kernels[i] * kernels[j]), box.shape)
+        return transform.to_field(_times(potential, -kernels[i] * kernels[j]))
 
     xx, yy, zz = (curvature(i, i) for i in range(3))
     source = xx * yy + yy * zz + zz * xx
     for i, j in ((0, 1), (1, 2), (2, 0)):
         source -= curvature(i, j) ** 2
-    return -first_order(to_modes(source), box, gradient)
+    return -_first_order(transform.to_modes(source), box, gradient, transform)
 
 
 def _times(modes: Tensor, kernel: Any) -> Tensor:

@@ -63,8 +63,7 @@ def white_modes(box: Box, seed: int) -> NDArray[np.complex128]:
         first,
         (first + 1j * np.where(mine > partner, second, -second)) / np.sqrt(2),
     )
-    modes[0, 0, 0] = 0.0
-    return modes
+    return np.where(box.wavenumber() == 0, 0.0, modes)
 
 
 def linear_modes(box: Box, power: PowerFunction, white: Tensor) -> Tensor:
@@ -85,9 +84,9 @@ def linear_modes(box: Box, power: PowerFunction, white: Tensor) -> Tensor:
         Transform of the linear density contrast today, in the convention of numpy's `rfftn`.
     """
     k = box.wavenumber()
-    k[0, 0, 0] = k[0, 0, 1]  # its mode is made 0 below
-    amplitude = tf.sqrt(as_float64(power(tf.constant(k))) / box.volume) * box.n_cells
-    amplitude *= np.where(np.arange(k.size).reshape(k.shape) == 0, 0.0, 1.0)
+    safe = np.where(k == 0, 2 * np.pi / box.size[2], k)  # the mean's mode is made 0 below
+    amplitude = tf.sqrt(as_float64(power(tf.constant(safe))) / box.volume) * box.n_cells
+    amplitude *= np.where(k == 0, 0.0, 1.0)
     return tf.cast(amplitude, tf.complex128) * tf.cast(white, tf.complex128)
 
 
@@ -140,17 +139,13 @@ def _check_seed(seed: int) -> np.uint64:
 
 def _keys(box: Box) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Give wavevectors and their negatives numbers that do not depend on the grid's size."""
-    axes = [np.round(np.fft.fftfreq(n) * n).astype(np.int64) for n in box.shape]
-    axes[2] = axes[2][: box.shape[2] // 2 + 1]
     mine, partner = (np.zeros([1, 1, 1], np.uint64) for _ in range(2))
-    for i, (n, axis) in enumerate(zip(box.shape, axes, strict=True)):
-        shape = [1, 1, 1]
-        shape[i] = -1
+    for i, (n, axis) in enumerate(zip(box.shape, box.mode_numbers(), strict=True)):
         negative = np.where(axis == -(n // 2), axis, -axis)  # the Nyquist mode is its own
         # The last axis has the top bits, so that the half of the modes that is kept owns them.
         shift = np.uint64(20 * i)
-        mine = mine | ((axis + MOST_CELLS // 2).astype(np.uint64).reshape(shape) << shift)
-        partner = partner | ((negative + MOST_CELLS // 2).astype(np.uint64).reshape(shape) << shift)
+        mine = mine | ((axis + MOST_CELLS // 2).astype(np.uint64) << shift)
+        partner = partner | ((negative + MOST_CELLS // 2).astype(np.uint64) << shift)
     return mine, partner
 
 

@@ -7,7 +7,7 @@ needs the memory of a few steps, however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ import tensorflow as tf
 
 from ..errors import StepsError
 from .box import Box
-from .gravity import solver_of
+from .gravity import Solver, solver_of
 from .growth import Growth
 from .kernels import inverse_laplacian
 from .lpt import Particles
 from .steps import Schedule, schedule
 
-__all__ = ["LEAST_KEPT", "evolve", "snapshots"]
+__all__ = ["LEAST_KEPT", "advance", "dot", "evolve", "retreat", "run", "snapshots"]
 
 # A step that keeps less of the momentum cannot be undone without losing digits.
 LEAST_KEPT = 0.05
@@ -84,7 +84,17 @@ def evolve(
     flat = [tf.reshape(field, [-1, 3, *box.shape]) for field in (x, p)]
     plan = Schedule(*(tf.cast(field, x.dtype) for field in plan))
     kernel = tf.constant(inverse_laplacian(mesh), x.dtype)
-    x_end, p_end = _run(flat[0], flat[1], plan, kernel, (box.shape, box.size, mesh.shape))
+    geometry = box.shape, box.size, mesh.shape
+    n = tf.constant(plan.stages.shape[0])
+
+    def forward(x: Tensor, p: Tensor, drift: Tensor, stages: Tensor) -> tuple[Tensor, Tensor]:
+        return _forward(x, p, drift, _pad(stages), n, kernel, geometry)
+
+    def backward(end: Sequence[Tensor], bars: Sequence[Tensor], plan: Schedule) -> Any:
+        bars = _backward(*end, *bars, plan.drift, _pad(plan.stages), n, kernel, geometry)
+        return *bars[:3], bars[3][: plan.stages.shape[0]]
+
+    x_end, p_end = run(flat[0], flat[1], plan, forward, backward)
     return Particles(tf.reshape(x_end, x.shape), tf.reshape(p_end, x.shape))
 
 
@@ -146,27 +156,110 @@ def snapshots(
         yield float(a), particles
 
 
-def _run(
-    x: Tensor, p: Tensor, plan: Schedule, kernel: Tensor, geometry: Any
+def run(
+    x: Tensor,
+    p: Tensor,
+    plan: Schedule,
+    forward: Callable[..., tuple[Tensor, Tensor]],
+    backward: Callable[..., tuple[Tensor, ...]],
 ) -> tuple[Tensor, Tensor]:
-    """Run the steps; the two directions are compiled apart, each when it is first needed."""
-    n_stages = plan.stages.shape[0]
+    """Run a schedule whose gradient is found by undoing it.
+
+    Parameters
+    ----------
+    x, p : tensor
+        Displacements and momenta at the start [Mpc/h].
+    plan : Schedule
+        Gradients flow to it.
+    forward : function
+        Of (x, p, drift, stages): the last displacements and momenta.
+    backward : function
+        Of (the last displacements and momenta, their gradients, plan): the gradients by what
+        `forward` was given.
+
+    Returns
+    -------
+    x, p : tensor
+        At the end.
+
+    Raises
+    ------
+    StepsError
+        When a gradient is asked for, if a step is too long to be undone.
+    """
 
     @tf.custom_gradient
     def evolved(x: Tensor, p: Tensor, drift: Tensor, stages: Tensor) -> tuple[Any, Any]:
         # Stopped, or TensorFlow would look for the gradient of what is inside.
         x, p, drift, stages = map(tf.stop_gradient, (x, p, drift, stages))
-        steps = drift, stages, tf.constant(n_stages), kernel, geometry
-        end = _forward(x, p, *steps)
+        end = forward(x, p, drift, stages)
 
         def gradient(x_bar: Tensor, p_bar: Tensor) -> tuple[Tensor, ...]:
             _check_reversible(plan)
-            return _backward(*end, x_bar, p_bar, *steps)
+            return backward(end, (x_bar, p_bar), Schedule(drift, stages))
 
         return end, gradient
 
-    padding = [[0, -n_stages % PADDED_STAGES], [0, 0]]
-    return evolved(x, p, plan.drift, tf.pad(plan.stages, padding))
+    return evolved(x, p, plan.drift, plan.stages)
+
+
+def advance(solver: Solver, row: Tensor, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+    """Kick and drift.
+
+    Parameters
+    ----------
+    solver : Solver
+        Of the force.
+    row : tensor
+        keep, kick and drift of a stage of a `Schedule`.
+    x, p : tensor
+        Displacements and momenta [Mpc/h], shape (batch, 3, nx, ny, nz).
+
+    Returns
+    -------
+    x, p : tensor
+        After the stage.
+    """
+    keep, kick, drift = tf.unstack(row)
+    p = keep * p + kick * solver.accelerate(x)
+    return x + drift * p, p
+
+
+def retreat(
+    solver: Solver, row: Tensor, x: Tensor, p: Tensor, x_bar: Tensor, p_bar: Tensor
+) -> tuple[Tensor, ...]:
+    """Undo a kick and a drift, and carry the gradient with them.
+
+    Parameters
+    ----------
+    solver : Solver
+        Of the force.
+    row : tensor
+        keep, kick and drift of a stage of a `Schedule`.
+    x, p : tensor
+        Displacements and momenta after the stage [Mpc/h], shape (batch, 3, nx, ny, nz).
+    x_bar, p_bar : tensor
+        Gradients by them.
+
+    Returns
+    -------
+    x, p, x_bar, p_bar : tensor
+        Before the stage.
+    row_bar : tensor
+        Gradient by `row`.
+    """
+    keep, kick, drift = tf.unstack(row)
+    x -= drift * p
+    drift_bar = dot(x_bar, p)
+    p_bar += drift * x_bar
+    g, pulled = solver.pull_back(x, p_bar)
+    p = (p - kick * g) / keep
+    row_bar = tf.stack([dot(p_bar, p), dot(p_bar, g), drift_bar])
+    return x, p, x_bar + kick * pulled, keep * p_bar, row_bar
+
+
+def _pad(stages: Tensor) -> Tensor:
+    return tf.pad(stages, [[0, -stages.shape[0] % PADDED_STAGES], [0, 0]])
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -176,9 +269,7 @@ def _forward(
     solver = solver_of(geometry, kernel)
 
     def step(i: Tensor, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        keep, kick, after = tf.unstack(stages[i])
-        p = keep * p + kick * solver.accelerate(x)
-        return i + 1, x + after * p, p
+        return i + 1, *advance(solver, stages[i], x, p)
 
     _, x, p = tf.while_loop(lambda i, *_: i < n, step, (tf.constant(0), x + drift * p, p))
     return x, p
@@ -202,22 +293,27 @@ def _backward(
     def step(
         i: Tensor, x: Tensor, p: Tensor, x_bar: Tensor, p_bar: Tensor, stages_bar: Tensor
     ) -> tuple[Tensor, ...]:
-        keep, kick, after = tf.unstack(stages[i])
-        x -= after * p
-        after_bar = _dot(x_bar, p)
-        p_bar += after * x_bar
-        g, pulled = solver.pull_back(x, p_bar)
-        p = (p - kick * g) / keep
-        row = tf.stack([_dot(p_bar, p), _dot(p_bar, g), after_bar])
-        stages_bar = tf.tensor_scatter_nd_update(stages_bar, [[i]], row[None])
-        return i - 1, x, p, x_bar + kick * pulled, keep * p_bar, stages_bar
+        *state, row_bar = retreat(solver, stages[i], x, p, x_bar, p_bar)
+        return i - 1, *state, tf.tensor_scatter_nd_update(stages_bar, [[i]], row_bar[None])
 
     begin = (n - 1, x, p, x_bar, p_bar, tf.zeros_like(stages))
     _, _, p, x_bar, p_bar, stages_bar = tf.while_loop(lambda i, *_: i >= 0, step, begin)
-    return x_bar, p_bar + drift * x_bar, _dot(x_bar, p), stages_bar
+    return x_bar, p_bar + drift * x_bar, dot(x_bar, p), stages_bar
 
 
-def _dot(left: Tensor, right: Tensor) -> Tensor:
+def dot(left: Tensor, right: Tensor) -> Tensor:
+    """Return the sum of the products of the elements of two tensors.
+
+    Parameters
+    ----------
+    left, right : tensor
+        Of one shape.
+
+    Returns
+    -------
+    tensor
+        Scalar, in their precision.
+    """
     # In float64: a sum of millions of products has no digits left in float32.
     total = tf.reduce_sum(tf.cast(left, tf.float64) * tf.cast(right, tf.float64))
     return tf.cast(total, left.dtype)

@@ -1,0 +1,230 @@
+"""Measure the particle mesh on several processes of this machine, and plan larger runs from it.
+
+Each row is one run cut into slabs, one process a slab: the growth of the resident memory of the
+largest process over that of TensorFlow itself, and the CPU time and bytes sent of a process, for
+a step forward and for a step of the gradient. Then the agreement with the code of one device. Last,
+for --plan, what each device of larger runs needs: every figure is measured memory, time or bytes a
+cell, of a slab with its halo, times the cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+CELL, LARGEST = 1.5, 30.0  # [Mpc/h] of the planned boxes
+BENCH_CELL, BENCH_LARGEST = 5.0, 25.0  # [Mpc/h] of the measured ones: narrower halos
+STENCIL = 3  # cells of a halo beyond the largest displacement
+
+
+def halo(largest: float, cell: float) -> int:
+    """Return the cells of a halo on one end of a slab."""
+    return int(np.ceil(largest / cell)) + STENCIL
+
+
+def peak() -> float:
+    """Return the largest resident memory since the last reset [bytes]."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return 1024.0 * int(line.split()[1])
+    raise RuntimeError("/proc/self/status has no VmHWM; run this on Linux")
+
+
+def reset_peak() -> float:
+    """Forget the largest resident memory so far, and return that of now [bytes]."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
+    """Measure a rank."""
+    import tensorflow as tf  # here: the process that prints the table needs none
+
+    from galsim_hub import particle_mesh as pm
+    from galsim_hub.particle_mesh import distributed
+
+    sent = [0]
+    swap = communicator._swap
+
+    def counted(pieces: Any, ranks: list[int]) -> Any:
+        if len(ranks) > 1:
+            sent[0] += (
+                pieces.dtype.size * pieces.shape.num_elements() // len(ranks) * (len(ranks) - 1)
+            )
+        return swap(pieces, ranks)
+
+    communicator._swap = counted
+    box, growth = pm.Box(n, BENCH_CELL * n), pm.Growth(pm.Planck15())
+    share = distributed.DistributedBox(box, communicator, largest_displacement=BENCH_LARGEST)
+    power = pm.EisensteinHu(growth.cosmology)
+    stages = pm.scale_factors(0.1, 1.0, n_steps)
+    result: dict[str, Any] = {}
+
+    def measure(name: str, function: Callable[[], Any]) -> Any:
+        before = reset_peak()
+        cpu, wall, bytes_sent = time.process_time(), time.perf_counter(), sent[0]
+        value = function()
+        result[name] = {
+            "peak": peak() - floor,
+            "growth": peak() - before,
+            "cpu": time.process_time() - cpu,
+            "wall": time.perf_counter() - wall,
+            "sent": sent[0] - bytes_sent,
+        }
+        return value
+
+    floor = reset_peak()
+    linear = measure("field", lambda: share.linear_field(power, seed=1))
+    particles = measure("start", lambda: share.start(linear, growth, stages[0]))
+
+    def forward() -> Any:
+        return share.evolve(particles, growth, stages).displacement
+
+    def gradient() -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(particles)
+            loss = tf.reduce_sum(share.density(forward()) ** 2)
+        return tape.gradient(loss, particles.displacement)
+
+    for _ in range(2):  # the first compiles
+        density = share.density(measure("forward", forward))
+        slope = measure("gradient", gradient)
+    if n <= 64:
+        result["arrays"] = [share.gather(f).numpy().tolist() for f in (density, slope)]
+    return result
+
+
+def work(n: int, n_steps: int, n_processes: int, folder: str) -> None:
+    """Run the ranks of this process and write what they measured."""
+    from galsim_hub.particle_mesh import distributed
+
+    results = distributed.launch(lambda c: simulate(c, n, n_steps), n_processes)
+    task = os.environ.get("GALSIM_HUB_TASK", "0")
+    Path(folder, f"{task}.json").write_text(json.dumps(results[0]))
+
+
+def run(n: int, n_steps: int, n_processes: int) -> list[dict[str, Any]]:
+    """Start the processes of one run, and return what they measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = [__file__, "--worker", folder, "--cells", str(n), "--steps", str(n_steps)]
+        command = [sys.executable, "-m", "galsim_hub", "launch", "--tasks", str(n_processes)]
+        command += [*script, "--processes", str(n_processes)]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        return [json.loads(path.read_text()) for path in sorted(Path(folder).iterdir())]
+
+
+def cells(n: int, n_slabs: int, width: int) -> float:
+    """Return the cells of a slab with its halo."""
+    return n**2 * (n / n_slabs + 2 * width * (n_slabs > 1))
+
+
+def fit(rows: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return what a cell of a slab, and one of slab and halo, adds to a figure."""
+    table = np.array(rows)
+    slope, *_ = np.linalg.lstsq(table[:, :2], table[:, 2], rcond=None)
+    if min(slope) < 0:  # noise has won: one figure for all cells
+        return 0.0, float(np.mean(table[:, 2] / table[:, 1]))
+    return float(slope[0]), float(slope[1])
+
+
+def print_plan(rows: dict[str, Any], n_cores: int, bandwidth: float, boxes: Sequence[str]) -> None:
+    """Print what a device of larger runs needs."""
+    scaling = {name: fit(of) for name, of in rows.items() if not name.endswith("sent")}
+    for name, (own, with_halo) in scaling.items():
+        unit, factor = ("bytes", 1.0) if name.endswith("peak") else ("CPU us a step", 1e6)
+        print(f"{name}: {factor * own:.3g} a cell + {factor * with_halo:.3g} with halo [{unit}]")
+    width = halo(LARGEST, CELL)
+    print(f"\ncells of {CELL} Mpc/h, displacements to {LARGEST:g} Mpc/h: halos of {width} cells;")
+    print(f"{n_cores} cores a device, {bandwidth:g} GB/s between them")
+    print(f"{'':14}{'memory [GB]':>24}{'a step [s]':>24}{'sent a step [GB]':>18}")
+    print(f"{'box':8}{'slabs':>6}" + f"{'forward':>12}{'gradient':>12}" * 2 + f"{'forward':>18}")
+    for planned in boxes:
+        n, n_slabs = (int(part) for part in planned.split("/"))
+        own, with_halo = n**3 / n_slabs, cells(n, n_slabs, width)
+        if n // n_slabs < width:
+            print(f"{n:5}^3{n_slabs:6}   slabs of {n // n_slabs} cells are narrower than the halo")
+            continue
+        figure = {name: a * own + b * with_halo for name, (a, b) in scaling.items()}
+        # A force: two complex fields of half the modes each way, and two halos at both ends.
+        sent = (4 * 8 * own / 2 * (n_slabs - 1) / n_slabs + 4 * 4 * width * n**2) * (n_slabs > 1)
+        seconds = [
+            figure[f"{name} cpu"] / n_cores + n_forces * sent / 1e9 / bandwidth
+            for name, n_forces in (("forward", 1), ("gradient", 2))
+        ]
+        memory = [figure[f"{name} peak"] / 1e9 for name in ("forward", "gradient")]
+        print(
+            f"{n:5}^3{n_slabs:6}{memory[0]:12.3g}{memory[1]:12.3g}{seconds[0]:12.3g}"
+            f"{seconds[1]:12.3g}{sent / 1e9:18.3g}"
+        )
+
+
+def measure_runs(
+    sizes: Sequence[int], counts: Sequence[int], n_steps: int
+) -> tuple[dict[str, Any], dict[tuple[int, int], Any]]:
+    """Print the table; return its figures, with the cells that they are of, and the fields."""
+    width = halo(BENCH_LARGEST, BENCH_CELL)
+    print(f"{n_steps} steps, float32, halos of {width} cells")
+    print(f"{'':14}{'memory [MB]':>20}{'a step, CPU [s]':>20}{'sent a step [MB]':>20}")
+    print(f"{'box':8}{'slabs':>6}" + f"{'forward':>10}{'gradient':>10}" * 3)
+    rows: dict[str, Any] = {}
+    fields: dict[tuple[int, int], Any] = {}
+    for n, n_slabs in itertools.product(sizes, counts):
+        measured = run(n, n_steps, n_slabs)
+        fields[n, n_slabs] = measured[0].pop("arrays", None)
+        line = f"{n:5}^3{n_slabs:6}"
+        for (key, unit), name in itertools.product(
+            (("peak", 1e6), ("cpu", n_steps), ("sent", 1e6 * n_steps)), ("forward", "gradient")
+        ):
+            figure = max(m[name][key] for m in measured)
+            line += f"{figure / unit:10.3g}"
+            scaled = figure / n_steps if key == "cpu" else figure
+            place = n**3 / n_slabs, cells(n, n_slabs, width)
+            rows.setdefault(f"{name} {key}", []).append((*place, scaled))
+        print(line, flush=True)
+    return rows, fields
+
+
+def print_agreement(fields: dict[tuple[int, int], Any]) -> None:
+    """Print how far the fields of each mesh of devices are from those of one device."""
+    for (n, n_slabs), arrays in fields.items():
+        if n_slabs > 1 and arrays and fields.get((n, 1)):
+            pairs = [(np.array(a), np.array(b)) for a, b in zip(arrays, fields[n, 1], strict=True)]
+            off = [np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in pairs]
+            print(f"{n}^3, {n_slabs} slabs less 1: density {off[0]:.1e}, gradient {off[1]:.1e}")
+
+
+def main() -> None:
+    """Print the table, the agreement and the plan."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=[64, 96])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--plan", nargs="*", metavar="CELLS/SLABS", default=[])
+    parser.add_argument("--cores", type=int, default=16, help="of a planned device")
+    parser.add_argument("--bandwidth", type=float, default=5.0, help="of a planned device [GB/s]")
+    parser.add_argument("--worker", metavar="FOLDER", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        work(args.cells[0], args.steps, args.processes[0], args.worker)
+        return
+    rows, fields = measure_runs(args.cells, args.processes, args.steps)
+    print_agreement(fields)
+    if args.plan:
+        print_plan(rows, args.cores, args.bandwidth, args.plan)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Processes find each other, and the death of one ends the run soon and in words."""
+
+from __future__ import annotations
+
+import time
+
+LONGEST = 90.0  # [s]: two seconds between looks, five of grace, and the start of TensorFlow
+
+
+def test_a_killed_process_ends_the_run_with_a_clear_error(run_script):
+    start = time.monotonic()
+    result = run_script("die.py", n_tasks=2)
+    assert time.monotonic() - start < LONGEST  # an exchange alone would wait for ten minutes
+    assert result.returncode == 1
+    assert "task 1 was ended by SIGKILL" in result.stderr
+    assert "PeerError: Process 0 lost process 1" in result.stderr
+
+
+def test_a_script_that_fails_is_named(run_script, tmp_path):
+    script = tmp_path / "fail.py"
+    script.write_text("import os, sys; sys.exit(int(os.environ['GALSIM_HUB_TASK']) * 7)")
+    result = run_script(script, n_tasks=2)
+    assert result.returncode == 1
+    assert "task 1 failed with exit code 7" in result.stderr
+
+
+def test_every_process_gets_its_arguments_and_its_number(run_script, tmp_path):
+    script = tmp_path / "tell.py"
+    script.write_text(
+        "import os, sys, pathlib\n"
+        "pathlib.Path(sys.argv[1], os.environ['GALSIM_HUB_TASK']).write_text(sys.argv[2])"
+    )
+    result = run_script(script, tmp_path, "--seed=3", n_tasks=3)
+    assert result.returncode == 0, result.stderr
+    assert [(tmp_path / str(task)).read_text() for task in range(3)] == ["--seed=3"] * 3
