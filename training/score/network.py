@@ -46,6 +46,35 @@ class WrappedConvolution(layers.Layer):
         return self.inner(x)
 
 
+class GroupNorm(layers.Layer):
+    """Give groups of channels mean zero and variance one over an image, then scale and shift each.
+
+    As Keras' own, whose reshaping of whole images takes a sixth of the network's time.
+    """
+
+    def __init__(self, groups: int, **kwargs):
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def build(self, input_shape):
+        """Make a scale and a shift a channel."""
+        width = input_shape[-1]
+        self.scale = self.add_weight(shape=(width,), initializer="ones", name="scale")
+        self.shift = self.add_weight(shape=(width,), initializer="zeros", name="shift")
+
+    def call(self, x):
+        """Return the normalised images."""
+        mean = self._by_group(tf.reduce_mean(x, [1, 2]))
+        variance = self._by_group(tf.reduce_mean(x * x, [1, 2])) - mean**2
+        factor = self.scale * tf.math.rsqrt(variance + 1e-5)
+        return x * factor[:, None, None] + (self.shift - mean * factor)[:, None, None]
+
+    def _by_group(self, channels):
+        size = channels.shape[-1] // self.groups
+        groups = tf.reduce_mean(tf.reshape(channels, [-1, self.groups, size]), axis=-1)
+        return tf.repeat(groups, size, axis=-1)
+
+
 def embed_level(log_level, width: int):
     """Return features of the logarithm of noise levels (n, 1)."""
     frequencies = np.geomspace(0.1, 8.0, FREQUENCIES).astype(np.float32)
@@ -59,9 +88,9 @@ def image_block(x, level, width: int, config: ScoreNetworkConfig):
     """Return x plus two convolutions of it, the second one scaled and shifted by the level."""
     if x.shape[-1] != width:
         x = layers.Conv2D(width, 1)(x)
-    h = layers.Activation("silu")(layers.GroupNormalization(config.groups)(x))
+    h = layers.Activation("silu")(GroupNorm(config.groups)(x))
     h = WrappedConvolution(width, config.spectral_norm)(h)
-    h = layers.GroupNormalization(config.groups)(h)
+    h = GroupNorm(config.groups)(h)
     scale, shift = ops.split(layers.Dense(2 * width)(level)[:, None, None], 2, axis=-1)
     h = layers.Activation("silu")(h * (1.0 + scale) + shift)
     return x + WrappedConvolution(width, config.spectral_norm, "zeros")(h)
@@ -84,7 +113,7 @@ def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
         x = layers.Concatenate()([x, skip])
         for _ in range(config.blocks):
             x = image_block(x, level, width, config)
-    x = layers.Activation("silu")(layers.GroupNormalization(config.groups)(x))
+    x = layers.Activation("silu")(GroupNorm(config.groups)(x))
     return keras.Model([fields, log_level], WrappedConvolution(1, False, "zeros")(x))
 
 
