@@ -23,15 +23,13 @@ from ..config import ScoreNetworkConfig
 FREQUENCIES = 16  # of the embedding of log sigma
 
 
-@keras.saving.register_keras_serializable("galsim_hub")
 class WrappedConvolution(layers.Layer):
     """A 3x3 convolution on a torus."""
 
-    def __init__(self, width: int, spectral_norm: bool, start: str = "glorot_uniform", **kwargs):  # noqa: FBT001 - a layer's configuration is positional in Keras
-        super().__init__(**kwargs)
+    def __init__(self, width: int, start: str = "glorot_uniform", *, bounded: bool = False):
+        super().__init__()
         convolution = layers.Conv2D(width, 3, padding="valid", kernel_initializer=start)
-        is_bounded = spectral_norm and start != "zeros"  # a kernel of zeros has no norm to divide by
-        self.inner = layers.SpectralNormalization(convolution) if is_bounded else convolution
+        self.inner = layers.SpectralNormalization(convolution) if bounded else convolution
 
     def build(self, input_shape):
         """Build the convolution inside."""
@@ -89,11 +87,11 @@ def image_block(x, level, width: int, config: ScoreNetworkConfig):
     if x.shape[-1] != width:
         x = layers.Conv2D(width, 1)(x)
     h = layers.Activation("silu")(GroupNorm(config.groups)(x))
-    h = WrappedConvolution(width, config.spectral_norm)(h)
+    h = WrappedConvolution(width, bounded=config.spectral_norm)(h)
     h = GroupNorm(config.groups)(h)
     scale, shift = ops.split(layers.Dense(2 * width)(level)[:, None, None], 2, axis=-1)
     h = layers.Activation("silu")(h * (1.0 + scale) + shift)
-    return x + WrappedConvolution(width, config.spectral_norm, "zeros")(h)
+    return x + WrappedConvolution(width, "zeros")(h)
 
 
 def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
@@ -101,7 +99,7 @@ def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
     fields = keras.Input((None, None, channels))
     log_level = keras.Input((1,))
     level = embed_level(log_level, config.embedding)
-    x, passed = WrappedConvolution(config.widths[0], False)(fields), []
+    x, passed = WrappedConvolution(config.widths[0])(fields), []
     for depth, width in enumerate(config.widths):
         if depth:
             x = layers.Conv2D(width, 2, strides=2)(x)
@@ -114,7 +112,7 @@ def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
         for _ in range(config.blocks):
             x = image_block(x, level, width, config)
     x = layers.Activation("silu")(GroupNorm(config.groups)(x))
-    return keras.Model([fields, log_level], WrappedConvolution(1, False, "zeros")(x))
+    return keras.Model([fields, log_level], WrappedConvolution(1, "zeros")(x))
 
 
 def build_dense(size: int, channels: int, config: ScoreNetworkConfig) -> keras.Model:

@@ -4,9 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 
-def denoising_figure(
-    clean: np.ndarray, rows: list[tuple[str, np.ndarray, np.ndarray]]
-) -> Figure:
+def denoising_figure(clean: np.ndarray, rows: list[tuple[str, np.ndarray, np.ndarray]]) -> Figure:
     """Show samples, points (n, 2) or images (n, y, x), and for each row its noisy and denoised."""
     panels = [("data", clean)]
     for name, noisy, denoised in rows:
