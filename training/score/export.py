@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+import yaml
 
 from ..card import RELATIVE_TOLERANCE, read_template, write_text
 from ..config import ScoreConfig, fingerprint
@@ -148,6 +149,13 @@ def save_card(path: pathlib.Path, front: dict) -> None:
         fidelity=fidelity_table(front.get("fidelity")),
     )
     write_text(path, front, text)
+
+
+def add_fidelity(folder: pathlib.Path, fidelity: dict) -> None:
+    """Put measured numbers into the card of a module folder."""
+    path = folder / "card.md"
+    front = yaml.safe_load(path.read_text().split("---\n", 2)[1])
+    save_card(path, front | {"fidelity": fidelity})
 
 
 def fidelity_table(fidelity: dict | None) -> str:
