@@ -1,8 +1,8 @@
 """Print how good score priors and their samplers are: python tests/benchmarks/bench_score.py.
 
-Targets 1, 2 and 5 need nothing but the package. A learned prior of Gaussian fields is measured with
-``--field MODULE`` (training/configs/gaussian_field.yaml), missing Fourier modes with ``--maps MODULE
-FOLDER``, where the folder holds test.npy (n, y, x), fields that the module has not seen.
+The first lines need nothing but the package. A learned prior of Gaussian fields is measured with
+``--field MODULE`` (training/configs/gaussian_field.yaml), missing Fourier modes with ``--maps
+MODULE FOLDER``, where the folder holds test.npy (n, y, x), fields that the module has not seen.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def say(name: str, value: str, bar: str = "") -> None:
 
 
 def measure_exact(prior: score.Prior, name: str) -> None:
-    """Sample a Gaussian field's posterior and compare with the Wiener filter (targets 1 and 5)."""
+    """Sample a Gaussian field's posterior and compare with the Wiener filter."""
     truth = score.GaussianPrior(red_power, (SIDE, SIDE))
     rng = np.random.default_rng(2)
     data = truth.sample(1, seed=1)[0] + NOISE * rng.standard_normal((SIDE, SIDE))
@@ -70,7 +70,7 @@ def measure_module(recipe: str, module: str) -> None:
 
 
 def measure_missing_modes(module: str, folder: str, n_fields: int = 4, n_chains: int = 8) -> None:
-    """Fill in Fourier modes that were not measured (target 7)."""
+    """Fill in Fourier modes that were not measured."""
     prior = score.ScorePrior(module)
     fields = np.load(Path(folder) / "test.npy", mmap_mode="r")[:n_fields]
     side = min(fields.shape[1:]) // prior.multiple_of * prior.multiple_of
