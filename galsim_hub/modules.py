@@ -29,6 +29,13 @@ def _load_search(file_name: str, *, band: str | None = None) -> Any:
     return LearnedSearch(file_name)
 
 
+def _load_score_prior(file_name: str, *, band: str | None = None) -> Any:
+    _refuse_band(file_name, band)
+    from .score import ScorePrior  # here: it starts TensorFlow
+
+    return ScorePrior(file_name)
+
+
 def _refuse_band(file_name: str, band: str | None) -> None:
     if band is not None:
         raise BandError(
@@ -44,6 +51,7 @@ _CLASSES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "galaxy": GenerativeGalaxyModel,
         "particle_mesh": _load_simulator,
         "field_search": _load_search,
+        "score_prior": _load_score_prior,
     }
 )
 
@@ -60,8 +68,8 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Any:
 
     Returns
     -------
-    GenerativeGalaxyModel, particle_mesh.Simulator or particle_mesh.LearnedSearch
-        For modules of kind ``galaxy``, ``particle_mesh`` and ``field_search``.
+    GenerativeGalaxyModel, particle_mesh.Simulator, particle_mesh.LearnedSearch or score.ScorePrior
+        For modules of kind ``galaxy``, ``particle_mesh``, ``field_search`` and ``score_prior``.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from astropy.io import fits
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GALSIM = Path(sys.executable).with_name("galsim")
 MOST_LINES = 80
-SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3}
+SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3, "N_SAMPLES": 20}
 
 
 @pytest.fixture
@@ -72,6 +72,7 @@ def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
         ("04_particle_mesh.py", "particle_mesh.png"),
         ("05_initial_conditions.py", "initial_conditions.png"),
         ("07_evolving_box.py", "evolving_box.gif"),
+        ("08_two_moons.py", "two_moons.png"),
     ],
 )
 def test_script_runs(workdir, script, output):

@@ -187,7 +187,7 @@ class RimConfig:
 
     kind: str
     workdir: str
-    fit: FitConfig
+    fit_rim: FitConfig
     export: ExportConfig
     cells: int = 32
     cell: float = 6.25
@@ -200,17 +200,82 @@ class RimConfig:
     validation_fields: int = 4
 
 
-Recipe = Config | SimulatorConfig | RimConfig
+@dataclasses.dataclass(frozen=True)
+class ScoreDataConfig:
+    """What a score prior learns from (see `training.score.data`).
 
-RECIPES: dict[str, type] = {
+    `source` is ``two_moons``, ``gaussian_field`` (periodic, `crop` pixels a side, power
+    `amplitude` / (1 + (k / `knee`)^2), k in radian / pixel) or ``maps``: a folder with the float32
+    arrays (n, y, x) ``train.npy``, ``validation.npy`` and ``test.npy``, and ``manifest.json``. From
+    maps, squares of `crop` pixels are cut at random, flipped and turned if `is_isotropic`; the loss
+    leaves out `margin` pixels at their border, where a network that takes fields to be periodic
+    sees a seam. `count` limits the maps of each split.
+    """
+
+    source: str
+    directory: str | None = None
+    crop: int = 64
+    margin: int = 0
+    is_isotropic: bool = True
+    amplitude: float = 20.0
+    knee: float = 0.25
+    count: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreNetworkConfig:
+    """Architecture of a score network (see `training.score.network`) and its noise levels.
+
+    `sigma` is their range [standard deviations of the data]. For images, `widths` are the channels
+    of the U-Net from fine to coarse, with `blocks` residual blocks at each; for vectors, the widths
+    of residual dense blocks. With `gaussian`, the network learns what the Gaussian score of the
+    data's power spectrum lacks.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    blocks: int = 1
+    groups: int = 4
+    embedding: int = 64
+    gaussian: bool = False
+    spectral_norm: bool = False
+    sigma: tuple[float, ...] = (0.01, 10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreConfig:
+    """The whole recipe of a score prior."""
+
+    workdir: str
+    data: ScoreDataConfig
+    network: ScoreNetworkConfig
+    fit_score: FitConfig
+    export: ExportConfig
+    kind: str = "score_prior"
+
+    def __post_init__(self) -> None:
+        low, high = self.network.sigma
+        if not 0.0 < low < high:
+            raise ConfigError(f"network.sigma must rise from above zero, got [{low}, {high}].")
+        if 2 * self.data.margin >= self.data.crop:
+            raise ConfigError(
+                f"data.margin {self.data.margin} leaves nothing of a crop of {self.data.crop}."
+            )
+
+
+Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig
+
+KINDS: dict[str, type] = {
     "galaxy": Config,
     "particle_mesh": SimulatorConfig,
     "cosmic_rim": RimConfig,
+    "score_prior": ScoreConfig,
 }
 
 
-def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Recipe:
+def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> typing.Any:
     """Read a recipe and apply ``section.key=value`` overrides.
+
+    The recipe's entry `kind` is one of `KINDS`, by default ``galaxy``.
 
     Raises
     ------
@@ -230,9 +295,9 @@ def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) 
     for override in overrides:
         _override(tree, override)
     kind = tree.get("kind", "galaxy") if isinstance(tree, dict) else "galaxy"
-    if kind not in RECIPES:
-        raise ConfigError(f"{path}: there is no kind {kind!r}; choose one of {sorted(RECIPES)}.")
-    return _build(RECIPES[kind], tree, str(path))
+    if kind not in KINDS:
+        raise ConfigError(f"{path}: kind must be one of {sorted(KINDS)}, got {kind!r}.")
+    return _build(KINDS[kind], tree, str(path))
 
 
 def fingerprint(section: object) -> str:

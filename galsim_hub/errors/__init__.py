@@ -28,6 +28,9 @@
 `HaloError`              particles have moved further than a block's halo holds
 `PeerError`              other processes of a run are not found, died or do not answer
 `CheckpointError`        checkpoints belong to another run
+`FieldError`             a field or noise level is not one that a score prior takes
+`ObservationError`       data, noise, mask and operator make no likelihood
+`SamplingError`          a sampler cannot do what it was asked
 `TableError`             a catalogue to draw cannot be read, or lacks a column
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
@@ -83,6 +86,7 @@ from .particle_mesh import (
     StepsError,
 )
 from .scale import BadRowError, MissingExtraError, OutputError, TableError, WorkerError
+from .score import FieldError, ObservationError, SamplingError
 
 __all__ = [
     "BadRowError",
@@ -100,11 +104,13 @@ __all__ = [
     "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
+    "FieldError",
     "GalSimHubError",
     "HaloError",
     "ImageError",
     "LatentError",
     "MissingExtraError",
+    "ObservationError",
     "OutputError",
     "PeerError",
     "PinError",
@@ -113,6 +119,7 @@ __all__ = [
     "ReconstructionError",
     "RegistryError",
     "RegistryWarning",
+    "SamplingError",
     "SeedError",
     "StepsError",
     "TableError",

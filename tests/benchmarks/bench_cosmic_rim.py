@@ -73,7 +73,7 @@ def main(n_boxes: str = "3", module: str = "hub:cosmic_rim", update: str = "") -
     if update:
         folder, n_fields = locate(module).folder, search.spec.training["fields"]
         fidelity = {"protocol": PROTOCOL.format(n=n_boxes), "rows": rows}
-        write_card(config, folder, n_fields // config.fit.batch, fidelity)
+        write_card(config, folder, n_fields // config.fit_rim.batch, fidelity)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from training.config import load_config
 from training.errors import ConfigError
 from training.rim.export import export
 from training.rim.task import RimTask
-from training.rim.train import train
+from training.commands.train import fit
 
 RECIPE = pathlib.Path(__file__).parents[2] / "training" / "configs" / "cosmic_rim.yaml"
 
@@ -38,9 +38,9 @@ def config(tmp_path_factory):
             "widths=[4,4,4]",
             "hidden=2",
             "validation_fields=1",
-            "fit.steps=2",
-            "fit.validate_every=2",
-            "fit.picture_every=2",
+            "fit_rim.steps=2",
+            "fit_rim.validate_every=2",
+            "fit_rim.picture_every=2",
         ],
     )
     return dataclasses.replace(
@@ -55,7 +55,7 @@ def module(config):
     """Give the folder of a module trained for two steps."""
     with pytest.raises(ConfigError, match="has not ended"):
         export(config)
-    assert train(config)["steps"] == 2
+    assert fit("rim", config)["steps"] == 2
     return export(config)
 
 

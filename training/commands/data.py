@@ -3,7 +3,8 @@
 import argparse
 import json
 
-from ..config import Config
+from ..config import Config, ScoreConfig
+from ..errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Config | ScoreConfig, args: argparse.Namespace) -> None:
     """Build what is missing and print the counts."""
+    if isinstance(config, ScoreConfig):
+        raise ConfigError(
+            f"Data of source {config.data.source!r} are not built by this verb: points and "
+            "Gaussian fields are drawn during training, and maps are a folder that data.directory "
+            "names."
+        )
     from ..data import build, fetch
 
     if config.data.catalogue_sha256 == fetch.CATALOGUE_SHA256:

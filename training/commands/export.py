@@ -10,6 +10,7 @@ EXPORTERS = {
     "galaxy": "training.export",
     "particle_mesh": "training.simulator.export",
     "cosmic_rim": "training.rim.export",
+    "score_prior": "training.score.export",
 }
 
 

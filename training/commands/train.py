@@ -1,15 +1,19 @@
-"""``training train``: fit the auto-encoder, then the flow on its latents."""
+"""``training train``: fit the models of a recipe, one after the other."""
 
 import argparse
 import json
 import pathlib
 
-from ..config import Config, Recipe
+from ..config import Config, Recipe, RimConfig, ScoreConfig
+from ..errors import ConfigError
+
+# The fits of a recipe, by its kind.
+FITS = {"galaxy": ("vae", "flow"), "score_prior": ("score",), "cosmic_rim": ("rim",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("--only", choices=("vae", "flow"), help="fit one of the two models")
+    parser.add_argument("--only", choices=("vae", "flow"), help="fit one of a galaxy's two models")
     parser.add_argument(
         "--until", type=int, default=None, help="stop after this step; resume later"
     )
@@ -17,27 +21,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Recipe, args: argparse.Namespace) -> None:
     """Fit what is asked for and print where each run ended."""
-    if config.kind == "cosmic_rim":
-        from ..rim.train import train
-
-        print(json.dumps({"rim": train(config, args.until)}))
-        return
-    for name in ("vae", "flow"):
+    if config.kind not in FITS:
+        raise ConfigError(f"A recipe of kind {config.kind!r} has nothing to fit: export it.")
+    for name in FITS[config.kind]:
         if args.only in (None, name):
             print(json.dumps({name: fit(name, config, args.until)}))
 
 
-def fit(name: str, config: Config, until: int | None = None) -> dict[str, float]:
+def fit(name: str, config: Recipe, until: int | None = None) -> dict[str, float]:
     """Fit one model in its folder of the recipe's workdir."""
     import keras
 
     from ..loop import Fit
-    from ..tasks import VAETask
 
     recipe = getattr(config, f"fit_{name}")
     keras.utils.set_random_seed(recipe.seed)  # of the weights that the fit starts from
-    task = VAETask(config) if name == "vae" else flow_task(config)
+    task = TASKS[name](config)
     return Fit(task, recipe, pathlib.Path(config.workdir) / name).run(until)
+
+
+def rim_task(config: RimConfig):
+    """Return the task of a learned search for initial conditions."""
+    from ..rim.task import RimTask
+
+    return RimTask(config)
+
+
+def vae_task(config: Config):
+    """Return the auto-encoder's task."""
+    from ..tasks import VAETask
+
+    return VAETask(config)
+
+
+def score_task(config: ScoreConfig):
+    """Return a score network's task."""
+    from ..score.task import ScoreTask
+
+    return ScoreTask(config)
 
 
 def flow_task(config: Config):
@@ -49,3 +70,6 @@ def flow_task(config: Config):
     load_best(task.model, pathlib.Path(config.workdir) / "vae")
     latents = cached_latents(task.vae, task.stamps, pathlib.Path(config.workdir) / "latents.npz")
     return FlowTask(config, latents)
+
+
+TASKS = {"vae": vae_task, "flow": flow_task, "score": score_task, "rim": rim_task}

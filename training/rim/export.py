@@ -105,7 +105,7 @@ def write_card(
     names = ("cells", "cell", "noise", "steps", "first_scale_factor", "iterations", "hidden")
     training = {name: recipe[name] for name in names}
     training |= {"widths": list(config.widths), "multiple_of": 2 ** (len(config.widths) - 1)}
-    training |= {"fields": steps * config.fit.batch, "fit": recipe["fit"]}
+    training |= {"fields": steps * config.fit_rim.batch, "fit": recipe["fit_rim"]}
     front = {
         "spec_version": 1,
         "name": config.export.name,

@@ -45,7 +45,7 @@ class RimTask:
     """Fit the network of a learned search to simulations."""
 
     def __init__(self, config: RimConfig):
-        self.config, self.fit = config, config.fit
+        self.config, self.fit = config, config.fit_rim
         self.survey = Survey(config)
         self.model = RimNetwork(config)
         shape = (config.cells, config.cell, config.noise, config.steps, config.first_scale_factor)
