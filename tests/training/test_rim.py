@@ -15,11 +15,11 @@ from galsim_hub.errors import ReconstructionError
 from galsim_hub.golden import replay
 from galsim_hub.spec import read_spec
 from training.__main__ import main
+from training.commands.train import fit
 from training.config import load_config
 from training.errors import ConfigError
 from training.rim.export import export
 from training.rim.task import RimTask
-from training.commands.train import fit
 
 RECIPE = pathlib.Path(__file__).parents[2] / "training" / "configs" / "cosmic_rim.yaml"
 
