@@ -137,7 +137,8 @@ def great3() -> Figure:
         axes.axhline(0, color="grey", lw=0.8)
         axes.set(xlim=(-0.5, 1.5), xticks=[0, 1], xticklabels=[f"{letter}1", f"{letter}2"])
         axes.legend(fontsize=8)
-    right.suptitle(f"biases, {N_CALIBRATION} galaxies of either kind, S/N 50", fontsize=9)
+    title = f"biases, {N_CALIBRATION} galaxies of either kind, S/N {recipe['SNR']:.0f}"
+    right.suptitle(title, fontsize=9)
     return figure
 
 
@@ -145,7 +146,7 @@ def blends() -> Figure:
     """Show the scene, whose light is whose, and how blended each galaxy is."""
     recipe = run("blends")
     scene, alone, table = recipe["main"]()
-    # The same flux in f_nu has the same brightness in each band.
+    # Of the zero point of i, so that a flat spectrum is grey.
     gains = [10 ** (-0.4 * (band[0] - 28.17)) for band in recipe["BANDS"].values()]
     figure = Figure(figsize=(9, 3.3), layout="constrained")
     observed, owned, blended = figure.subplots(1, 3)

@@ -56,12 +56,12 @@ class _CatalogLoader(InputLoader):  # type: ignore[misc, unused-ignore]
         self, config: dict[str, Any], base: dict[str, Any], logger: Any
     ) -> tuple[dict[str, Any], bool]:
         """Parse the fields of the input, those of the model into a model."""
-        ours = GenerativeGalaxyModel._opt_params
-        options = {**GenerativeCatalog._opt_params, "model": str, **ours}
+        of_model = GenerativeGalaxyModel._opt_params
+        options = {**GenerativeCatalog._opt_params, "model": str, **of_model}
         fields, is_safe = GetAllParams(config, base, opt=options)
         address = fields.pop("model", "hub:cosmos")
-        of_model = {name: fields.pop(name) for name in ours if name in fields}
-        return {**fields, "model": GenerativeGalaxyModel(address, **of_model)}, is_safe
+        given = {name: fields.pop(name) for name in of_model if name in fields}
+        return {**fields, "model": GenerativeGalaxyModel(address, **given)}, is_safe
 
 
 def register() -> None:
