@@ -10,8 +10,8 @@
 
 All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay. ``GenerativeCatalogGalaxy`` is the
 same type by a plainer name, and ``GenerativeCatalogValue`` what ``COSMOSValue`` is. A model's
-options, ``engine``, ``band`` and ``on_extrapolate``, stand beside ``model``. If ``index`` is a number
-or comes from a Catalog or a Sequence, galaxies are made a few ahead.
+options (``engine``, ``band``, ``on_extrapolate``) stand beside ``model``. Galaxies are made a few
+ahead if ``index`` is constant or comes from a Catalog or a Sequence.
 """
 
 from __future__ import annotations
