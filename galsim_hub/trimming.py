@@ -120,7 +120,8 @@ def _maxk(stamp: NDArray[np.float64], side: int, threshold: float) -> float:
     transform = np.fft.rfft2(stamp, (side, side))
     power = transform.real**2 + transform.imag**2
     above = _frequencies(side)[power > threshold**2 * power[0, 0]].max()
-    return float(2.0 * np.pi * min(above + 1.0 / side, 0.5))
+    # Beyond by two steps, for it is not flat between them.
+    return float(2.0 * np.pi * min(above + 2.0 / side, 0.5))
 
 
 @functools.lru_cache(maxsize=128)
