@@ -61,12 +61,11 @@ class StampProfile:
             self.stepk: float = self.interpolated.stepk
             self.maxk: float = self.interpolated.maxk
             return
-        trimmed = _trim(stamp, _radius(growth, _CUT * gsparams.folding_threshold) + _MARGIN)
+        self._pixels = _trim(stamp, _radius(growth, _CUT * gsparams.folding_threshold) + _MARGIN)
         self.flux = total if flux is None else flux
-        self._pixels = trimmed * (self.flux / trimmed.sum())
         self._is_known = not interpolation
         self.stepk = np.pi / (_radius(growth, gsparams.folding_threshold) * scale)
-        self.maxk = _maxk(trimmed, len(stamp), gsparams.maxk_threshold) / scale
+        self.maxk = _maxk(self._pixels, len(stamp), gsparams.maxk_threshold) / scale
         numbers = {"flux": self.flux, "_force_stepk": self.stepk, "_force_maxk": self.maxk}
         self._options = {"pad_factor": _PAD_FACTOR, **interpolation, **numbers}
 
@@ -86,8 +85,8 @@ class StampProfile:
             What the profile is transformed by.
         """
         if self._is_known and is_along_axes(jac):
-            maxk, gsparams = self.maxk, self._gsparams
-            draw_transform(self._pixels, self._scale, maxk, gsparams, image, jac)
+            pixels = self._pixels * (self.flux / self._pixels.sum())
+            draw_transform(pixels, self._scale, self.maxk, self._gsparams, image, jac)
         else:
             self.interpolated._drawKImage(image, jac)
 
