@@ -25,7 +25,7 @@ import sys
 
 import galsim
 
-from . import catalog_config, config, errors, truth_config
+from . import catalog_config, config, errors, stamp_blocks, truth_config
 from .catalog import GenerativeCatalog
 from .chromatic import apply_sed
 from .model import GenerativeGalaxyModel
@@ -45,6 +45,7 @@ __all__ = [
 __version__ = "1.0.0"
 
 galsim.hub = sys.modules["galsim.hub"] = sys.modules[__name__]
+stamp_blocks.register()
 config.register()
 catalog_config.register()
 truth_config.register()

@@ -320,13 +320,15 @@ class GenerativeCatalog:
             galaxy.index = row
         return galaxies[0] if is_single else galaxies
 
+    def recipe(self, index: int) -> Recipe:
+        """Tell what determines the galaxy of an index."""
+        index = self._check_index(index)
+        return Recipe(tuple(self._conditions[index].tolist()), self._seed_of(index))
+
     def _generate(
         self, indices: Sequence[int], gsparams: galsim.GSParams | None
     ) -> list[GenerativeGalaxy]:
-        recipes = [
-            Recipe(tuple(self._conditions[index].tolist()), self._seed_of(index))
-            for index in indices
-        ]
+        recipes = [self.recipe(index) for index in indices]
         stamps: Iterable[NDArray[np.float32] | None] = [None] * len(indices)
         if len(indices) > 1:
             seeds = [recipe.seed or 0 for recipe in recipes]

@@ -11,10 +11,12 @@
 All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay. ``GenerativeCatalogGalaxy`` is the
 same type by a plainer name, and ``GenerativeCatalogValue`` what ``COSMOSValue`` is. A model's
 options (``engine``, ``band``, ``on_extrapolate``, ``allow_unverified``) stand beside ``model``.
+Galaxies are made a few ahead if ``index`` is constant or comes from a Catalog or a Sequence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import galsim
@@ -22,7 +24,7 @@ from galsim.config import (
     GetAllParams,
     GetInputObj,
     GetRNG,
-    InputLoader,
+    ParseValue,
     RegisterInputType,
     RegisterObjectType,
     RegisterValueType,
@@ -30,7 +32,12 @@ from galsim.config import (
 )
 
 from .catalog import GenerativeCatalog
+from .chromatic import find_generated
+from .errors import CatalogError
+from .lookahead import MAX_AHEAD, is_foreseeable, strip_state, take_stamp
 from .model import GenerativeGalaxyModel
+from .recipe import Recipe
+from .stamp_blocks import AheadLoader
 
 __all__ = ["build_galaxy", "register"]
 
@@ -49,7 +56,7 @@ _OBJECT_OPTIONS = {
 }
 
 
-class _CatalogLoader(InputLoader):  # type: ignore[misc, unused-ignore]
+class _CatalogLoader(AheadLoader):
     """Load a catalogue, with the options of its model."""
 
     def getKwargs(  # noqa: N802 (GalSim's name)
@@ -108,8 +115,35 @@ def build_galaxy(
     galaxy = catalog.makeGalaxy(
         gsparams=galsim.GSParams(**gsparams) if gsparams else None, **params
     )
+    if _is_regular(config, base):
+        generated = find_generated(galaxy)
+        assert generated is not None  # the catalogue has no others
+        ahead = _foresee(config, base, catalog)
+        generated.set_stamp(take_stamp(catalog.model, generated.recipe, lambda: ahead))
     logger.debug("obj %d: %s = %s", base.get("obj_num", 0), config["type"], galaxy)
     return galaxy, is_safe
+
+
+def _is_regular(config: dict[str, Any], base: dict[str, Any]) -> bool:
+    """Tell whether the galaxies of the objects to come are known."""
+    return (
+        base.get("index_key") == "obj_num"
+        and isinstance(config.get("num", 0), int)
+        and is_foreseeable(config.get("index"))
+    )
+
+
+def _foresee(
+    config: dict[str, Any], base: dict[str, Any], catalog: GenerativeCatalog
+) -> Iterator[Recipe]:
+    """Yield the recipes of the next objects, as far as they can be read."""
+    for obj_num in range(base["obj_num"] + 1, base["obj_num"] + 1 + MAX_AHEAD):
+        coming = {"index": strip_state(config["index"])}
+        try:
+            index, _ = ParseValue(coming, "index", {**base, "obj_num": obj_num}, int)
+            yield catalog.recipe(index)
+        except (CatalogError, galsim.GalSimConfigError, ValueError, TypeError, IndexError):
+            return  # the end of a catalogue, or a bad row, which its own object reports
 
 
 def _get_value(config: dict[str, Any], base: dict[str, Any], value_type: type) -> tuple[Any, bool]:

@@ -27,7 +27,6 @@ from galsim.config import (
     GetAllParams,
     GetInputObj,
     GetRNG,
-    InputLoader,
     ParseValue,
     RegisterInputType,
     RegisterObjectType,
@@ -39,6 +38,7 @@ from .model import GenerativeGalaxyModel
 from .profile import GenerativeGalaxy
 from .recipe import Recipe
 from .spec import InputSpec
+from .stamp_blocks import AheadLoader
 
 __all__ = ["build_galaxy", "register"]
 
@@ -51,7 +51,7 @@ def register() -> None:
     """Teach GalSim's configuration files the input and the object type."""
     # No proxy: a model is an address and a card, and must run in the worker that draws.
     # So a worker's rng advances exactly as that of a single process.
-    RegisterInputType(_INPUT_TYPE, InputLoader(GenerativeGalaxyModel, use_proxy=False))
+    RegisterInputType(_INPUT_TYPE, AheadLoader(GenerativeGalaxyModel, use_proxy=False))
     RegisterObjectType(_OBJECT_TYPE, build_galaxy, input_type=_INPUT_TYPE)
 
 

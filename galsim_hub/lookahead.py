@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .backend.chunks import limit_threads
 from .recipe import Recipe, StampSource
 
 __all__ = ["MAX_AHEAD", "is_foreseeable", "strip_state", "take_stamp"]
@@ -94,7 +95,8 @@ def take_stamp(
     if (model, recipe) not in _kept:
         recipes = list(dict.fromkeys([recipe, *foresee()]))
         conditions = np.array([each.conditions for each in recipes])
-        stamps = model.generate(conditions, [each.seed or 0 for each in recipes])
+        with limit_threads(1):  # a configuration says by nproc how many cores to take
+            stamps = model.generate(conditions, [each.seed or 0 for each in recipes])
         for each, stamp in zip(recipes, stamps, strict=True):
             _kept[model, each] = stamp.copy()  # a view would keep the whole batch alive
     # Taken, not looked up: an object is drawn once.

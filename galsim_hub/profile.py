@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .errors import SeedError
 from .pins import Pins, measure_half_light_radius
 from .recipe import Recipe, StampSource, choose_seeds
-from .trimming import interpolate_stamp
+from .trimming import StampProfile
 
 __all__ = ["GenerativeGalaxy", "Interpolation"]
 
@@ -194,7 +194,7 @@ class GenerativeGalaxy(galsim.GSObject):
         self._interpolation = interpolation.converted()
         self._gsparams = galsim.GSParams.check(gsparams)
         self._stamp: NDArray[np.float32] | None = None
-        self._profile: galsim.InterpolatedImage | None = None
+        self._profile: StampProfile | None = None
 
     @property
     def model(self) -> StampSource:
@@ -262,19 +262,22 @@ class GenerativeGalaxy(galsim.GSObject):
         return changed
 
     @property
-    def _interpolated(self) -> galsim.InterpolatedImage:
+    def _drawn(self) -> StampProfile:
         if self._profile is None:
-            self._profile = self._interpolate(self._model.pixel_size)
+            self._profile = self._draw_from(self._model.pixel_size)
             if self._pins.half_light_radius is not None:
-                dilation = self._pins.half_light_radius / measure_half_light_radius(self._profile)
-                self._profile = self._interpolate(self._model.pixel_size * dilation)
+                radius = measure_half_light_radius(self._profile.interpolated)
+                dilation = self._pins.half_light_radius / radius
+                self._profile = self._draw_from(self._model.pixel_size * dilation)
         return self._profile
 
-    def _interpolate(self, scale: float) -> galsim.InterpolatedImage:
+    def _draw_from(self, scale: float) -> StampProfile:
         interpolation = self._interpolation.given()
-        return interpolate_stamp(
-            self.stamp, scale, self._pins.flux, self._gsparams, **interpolation
-        )
+        return StampProfile(self.stamp, scale, self._pins.flux, self._gsparams, **interpolation)
+
+    @property
+    def _interpolated(self) -> galsim.InterpolatedImage:
+        return self._drawn.interpolated
 
     @property
     def _identity(self) -> tuple[Any, ...]:
@@ -308,19 +311,19 @@ class GenerativeGalaxy(galsim.GSObject):
         which = [f"seed={self.seed}"] if conditions else ["latents=..."]
         return f"galsim.hub.GenerativeGalaxy({', '.join([str(self._model), *conditions, *which])})"
 
-    # From here on what GalSim asks of a profile: all of it is the interpolated image's.
+    # From here on what GalSim asks of a profile; what is seldom asked is the interpolated image's.
 
     @property
     def _flux(self) -> float:
-        return float(self._interpolated.flux)
+        return float(self._drawn.flux)
 
     @property
     def _stepk(self) -> float:
-        return float(self._interpolated.stepk)
+        return float(self._drawn.stepk)
 
     @property
     def _maxk(self) -> float:
-        return float(self._interpolated.maxk)
+        return float(self._drawn.maxk)
 
     @property
     def _centroid(self) -> galsim.PositionD:
@@ -364,7 +367,7 @@ class GenerativeGalaxy(galsim.GSObject):
     def _drawKImage(  # noqa: N802 (GalSim's name)
         self, image: galsim.Image, jac: NDArray[np.float64] | None = None
     ) -> None:
-        self._interpolated._drawKImage(image, jac)
+        self._drawn.draw_k(image, jac)
 
     def _shoot(self, photons: galsim.PhotonArray, rng: galsim.BaseDeviate) -> None:
         self._interpolated._shoot(photons, rng)

@@ -14,7 +14,7 @@ import yaml
 from astropy.table import Table
 
 import galsim_hub
-from galsim_hub import GenerativeCatalog, GenerativeGalaxy
+from galsim_hub import GenerativeCatalog, GenerativeGalaxy, GenerativeGalaxyModel, lookahead
 from galsim_hub.errors import CatalogError
 
 N_FITS = 8
@@ -209,6 +209,27 @@ def test_a_random_row_follows_the_objects_rng(base, model):
     table = Table.read(base["input"]["generative_catalog"]["file_name"])
     galaxies = GenerativeCatalog(model=model, catalog=table)
     assert _build(base, obj_num=2) == galaxies.makeGalaxy(rng=galsim.BaseDeviate(7))
+
+
+@pytest.mark.parametrize("options", [{}, {"exptime": 2.0}])
+def test_galaxies_of_known_rows_are_made_ahead_and_are_the_same(base, options, model, monkeypatch):
+    calls = []
+
+    def count(self, conditions, seeds, generate=GenerativeGalaxyModel.generate):
+        calls.append(len(seeds))
+        return generate(self, conditions, seeds)
+
+    table = Table.read(base["input"]["generative_catalog"]["file_name"])
+    galaxies = GenerativeCatalog(model=model, catalog=table)
+    base["gal"].update(index={"type": "Sequence"}, **options)
+    psf = galsim.Gaussian(fwhm=0.2)
+    alone = [galaxies.makeGalaxy(k, **options).shear(g1=0.1) for k in range(6)]
+    stamps = [galsim.Convolve(psf, one).drawImage(nx=24, ny=24, scale=0.1).array for one in alone]
+    monkeypatch.setattr(GenerativeGalaxyModel, "generate", count)
+    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
+    image = galsim.config.BuildImage(base)
+    assert calls == [7]  # a Sequence begins again after the last row
+    np.testing.assert_array_equal(image.array, np.block([stamps[:3], stamps[3:]]))
 
 
 def test_the_options_of_a_model_stand_beside_it(base, module_folder):

@@ -286,3 +286,36 @@ def test_pieces_of_a_job_and_four_processes_draw_the_same_bits(base, tmp_path):
         subprocess.run(command, check=True, timeout=120)
     for one, two in zip(_pixels(whole), _pixels(pieces), strict=True):
         assert one.tobytes() == two.tobytes()
+
+
+def test_processes_make_no_galaxy_twice(base, gal, tmp_path, monkeypatch):
+    gal.update(flux_radius=8, mag_auto=22, zphot=0.7, seed={"type": "Sequence"})
+    base["image"].update(nx_tiles=8, ny_tiles=8, nproc=2)
+    (tmp_path / "made").touch()
+
+    def count(self, conditions, seeds, generate=GenerativeGalaxyModel.generate):
+        with (tmp_path / "made").open("a") as made:  # by all processes
+            made.write("".join(f"{seed}\n" for seed in seeds))
+        return generate(self, conditions, seeds)
+
+    monkeypatch.setattr(GenerativeGalaxyModel, "generate", count)
+    galsim.config.BuildImage(base)
+    made = (tmp_path / "made").read_text().split()
+    assert sorted(seed for seed in map(int, made) if seed < 64) == list(range(64))
+    assert len(made) - 64 <= lookahead.MAX_AHEAD  # past the image's end
+
+
+@pytest.mark.parametrize(("n_objects", "nproc", "sizes"), [(20, 2, [8, 8, 4]), (6, 4, [1] * 6)])
+def test_workers_get_as_many_objects_at_once_as_are_made_at_once(base, n_objects, nproc, sizes):
+    base["image"]["nproc"] = nproc
+    galsim.config.ProcessInput(base)
+    jobs = [{"obj_num": k} for k in range(n_objects)]
+    tasks = galsim.config.MakeStampTasks(base, jobs, galsim.config.LoggerWrapper(None))
+    assert [len(task) for task in tasks] == sizes
+    assert [job for task in tasks for job in task] == [(job, k) for k, job in enumerate(jobs)]
+
+
+def test_a_stamp_type_that_is_not_basic_stays(base):
+    base["stamp"] = {"type": "Ring", "num": 2}
+    galsim.config.ProcessInput(base)
+    assert base["stamp"]["type"] == "Ring"

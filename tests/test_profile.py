@@ -105,6 +105,12 @@ def test_a_given_flux_is_exact(model, conditions):
     np.testing.assert_allclose(galaxy.kValue(0, 0), 1000.0, rtol=1e-12)
 
 
+def test_a_galaxy_of_no_flux_draws_nothing(model, conditions):
+    dark = GenerativeGalaxy(model, seed=1234, flux=0.0, **conditions)
+    for profile in (dark, dark.shear(g2=0.1)):
+        assert not galsim.Convolve(profile, PSF).drawImage(nx=16, ny=16, scale=0.2).array.any()
+
+
 @pytest.mark.parametrize("flux_radius", [3.0, 8.0, 30.0])
 @pytest.mark.parametrize("radius", [0.1, 0.9])
 def test_a_given_half_light_radius_is_held(model, conditions, flux_radius, radius):
