@@ -13,9 +13,11 @@ import argparse
 import itertools
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,18 +38,28 @@ def halo(largest: float, cell: float) -> int:
     return int(np.ceil(largest / cell)) + STENCIL
 
 
-def peak() -> float:
-    """Return the largest resident memory since the last reset [bytes]."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return 1024.0 * int(line.split()[1])
-    raise RuntimeError("/proc/self/status has no VmHWM; run this on Linux")
+class Peak:
+    """Watch the resident memory of this process while something runs."""
 
+    def __enter__(self) -> Peak:
+        self.before = self.after = self._resident()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
 
-def reset_peak() -> float:
-    """Forget the largest resident memory so far, and return that of now [bytes]."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.001):
+            self.after = max(self.after, self._resident())
+
+    @staticmethod
+    def _resident() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return float(pages * resource.getpagesize())
 
 
 def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
@@ -76,13 +88,14 @@ def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
 
     def measure(name: str, function: Callable[[], Any]) -> Any:
-        before, cpu, bytes_sent = reset_peak(), time.process_time(), sent[0]
-        value = function()
+        cpu, bytes_sent = time.process_time(), sent[0]
+        with Peak() as peak:
+            value = function()
         result[name] = {
-            "memory": peak() - before + held,
+            "memory": peak.after - peak.before + held,
             "cpu": (time.process_time() - cpu) / n_forces,
             "sent": (sent[0] - bytes_sent) / n_forces,
-            "process": before - held,
+            "process": peak.before - held,
         }
         return value
 
