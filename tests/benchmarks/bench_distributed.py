@@ -17,7 +17,6 @@ import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,28 +37,10 @@ def halo(largest: float, cell: float) -> int:
     return int(np.ceil(largest / cell)) + STENCIL
 
 
-class Peak:
-    """Watch the resident memory of this process while something runs."""
-
-    def __enter__(self) -> Peak:
-        self.before = self.after = self._resident()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.001):
-            self.after = max(self.after, self._resident())
-
-    @staticmethod
-    def _resident() -> float:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return float(pages * resource.getpagesize())
+def resident() -> float:
+    """Return the resident memory of this process [bytes]."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return float(pages * resource.getpagesize())
 
 
 def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
@@ -88,20 +69,20 @@ def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
 
     def measure(name: str, function: Callable[[], Any]) -> Any:
-        cpu, bytes_sent = time.process_time(), sent[0]
-        with Peak() as peak:
-            value = function()
+        arrays = tf.config.experimental.get_memory_info("CPU:0")["current"]
+        tf.config.experimental.reset_memory_stats("CPU:0")
+        process, cpu, bytes_sent = resident() - arrays, time.process_time(), sent[0]
+        value = function()
         result[name] = {
-            "memory": peak.after - peak.before + held,
+            "memory": tf.config.experimental.get_memory_info("CPU:0")["peak"],
             "cpu": (time.process_time() - cpu) / n_forces,
             "sent": (sent[0] - bytes_sent) / n_forces,
-            "process": peak.before - held,
+            "process": process,
         }
         return value
 
     linear = share.linear_field(power, seed=1)
     particles = share.start(linear, growth, stages[0])
-    held = sum(field.dtype.size * field.shape.num_elements() for field in (linear, *particles))
 
     def forward() -> Any:
         return share.evolve(particles, growth, stages).displacement
@@ -136,12 +117,8 @@ def run(n: int, n_steps: int, n_processes: int) -> list[dict[str, Any]]:
         script = [__file__, "--worker", folder, "--cells", str(n), "--steps", str(n_steps)]
         command = [sys.executable, "-m", "galsim_hub", "launch", "--tasks", str(n_processes)]
         command += [*script, "--processes", str(n_processes)]
-        # What is freed goes back to the system at once, so that the peak is that of arrays.
-        environment = {
-            **os.environ,
-            "MALLOC_MMAP_THRESHOLD_": "65536",
-            "MALLOC_TRIM_THRESHOLD_": "0",
-        }
+        # The allocator that counts what arrays take, with those inside of compiled functions.
+        environment = {**os.environ, "TF_CPU_ALLOCATOR_USE_BFC": "1"}
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment)
         return [json.loads(path.read_text()) for path in sorted(Path(folder).iterdir())]
 
