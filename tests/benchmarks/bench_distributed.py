@@ -1,7 +1,7 @@
 """Measure the particle mesh on several processes of this machine, and plan larger runs from it.
 
 Each row is one run cut into slabs, one process a slab, and has the largest figures of a process:
-the memory of its arrays at the worst moment, the CPU time and the bytes sent of a step, forward and
+the memory of its arrays at the worst moment, the CPU time and the bytes sent a force, forward and
 with the gradient; last the memory of the process itself, TensorFlow and compiled code. Then follows
 how far fields are from those of one slab, and for --plan what each device of larger runs needs.
 Memory and time are fitted as so much a cell of a slab and so much a cell of a slab with its halo.
@@ -141,7 +141,7 @@ def print_plan(rows: dict[str, Any], n_cores: int, bandwidth: float, boxes: Sequ
     """Print what a device of larger runs needs."""
     scaling = {name: fit(of) for name, of in rows.items() if not name.endswith("sent")}
     for name, (own, with_halo) in scaling.items():
-        unit, factor = ("bytes", 1.0) if name.endswith("memory") else ("CPU us a step", 1e6)
+        unit, factor = ("bytes", 1.0) if name.endswith("memory") else ("CPU us a force", 1e6)
         print(f"{name}: {factor * own:.3g} a cell + {factor * with_halo:.3g} with halo [{unit}]")
     width = halo(LARGEST, CELL)
     print(f"\ncells of {CELL} Mpc/h, displacements to {LARGEST:g} Mpc/h: halos of {width} cells;")
@@ -174,7 +174,7 @@ def measure_runs(
     """Print the table; return its figures, with the cells that they are of, and the fields."""
     width = halo(BENCH_LARGEST, BENCH_CELL)
     print(f"{n_steps} steps, float32, halos of {width} cells")
-    print(f"{'':14}{'memory [MB]':>20}{'a step, CPU [s]':>20}{'sent a step [MB]':>20}")
+    print(f"{'':14}{'memory [MB]':>20}{'a force, CPU [s]':>20}{'sent a force [MB]':>20}")
     head = f"{'box':8}{'slabs':>6}" + f"{'forward':>10}{'gradient':>10}" * 3
     print(f"{head}{'process':>10}")
     rows: dict[str, Any] = {}
