@@ -1,10 +1,10 @@
 """Measure the particle mesh on several processes of this machine, and plan larger runs from it.
 
-Each row is one run cut into slabs, one process a slab: the growth of the resident memory of the
-largest process over that of TensorFlow itself, and the CPU time and bytes sent of a process, for
-a step forward and for a step of the gradient. Then the agreement with the code of one device. Last,
-for --plan, what each device of larger runs needs: every figure is measured memory, time or bytes a
-cell, of a slab with its halo, times the cells.
+Each row is one run cut into slabs, one process a slab, and has the largest figures of a process:
+the memory of its arrays at the worst moment, the CPU time and the bytes sent a force, forward and
+with the gradient; last the memory of the process itself, TensorFlow and compiled code. Then follows
+how far fields are from those of one slab, and for --plan what each device of larger runs needs.
+Memory and time are fitted as so much a cell of a slab and so much a cell of a slab with its halo.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ import numpy as np
 
 CELL, LARGEST = 1.5, 30.0  # [Mpc/h] of the planned boxes
 BENCH_CELL, BENCH_LARGEST = 5.0, 25.0  # [Mpc/h] of the measured ones: narrower halos
+MOST_COMPARED = 96  # cells along a side, for the fields of a run to be compared
 STENCIL = 3  # cells of a halo beyond the largest displacement
 
 
@@ -35,18 +37,10 @@ def halo(largest: float, cell: float) -> int:
     return int(np.ceil(largest / cell)) + STENCIL
 
 
-def peak() -> float:
-    """Return the largest resident memory since the last reset [bytes]."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return 1024.0 * int(line.split()[1])
-    raise RuntimeError("/proc/self/status has no VmHWM; run this on Linux")
-
-
-def reset_peak() -> float:
-    """Forget the largest resident memory so far, and return that of now [bytes]."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
+def resident() -> float:
+    """Return the resident memory of this process [bytes]."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return float(pages * resource.getpagesize())
 
 
 def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
@@ -60,7 +54,7 @@ def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
     swap = communicator._swap
 
     def counted(pieces: Any, ranks: list[int]) -> Any:
-        if len(ranks) > 1:
+        if len(ranks) > 1 and not pieces.dtype.is_complex:  # which comes again as its parts
             sent[0] += (
                 pieces.dtype.size * pieces.shape.num_elements() // len(ranks) * (len(ranks) - 1)
             )
@@ -71,24 +65,24 @@ def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
     share = distributed.DistributedBox(box, communicator, largest_displacement=BENCH_LARGEST)
     power = pm.EisensteinHu(growth.cosmology)
     stages = pm.scale_factors(0.1, 1.0, n_steps)
+    n_forces = n_steps + 1  # kick-drift-kick; in long runs one a step
     result: dict[str, Any] = {}
 
     def measure(name: str, function: Callable[[], Any]) -> Any:
-        before = reset_peak()
-        cpu, wall, bytes_sent = time.process_time(), time.perf_counter(), sent[0]
+        arrays = tf.config.experimental.get_memory_info("CPU:0")["current"]
+        tf.config.experimental.reset_memory_stats("CPU:0")
+        process, cpu, bytes_sent = resident() - arrays, time.process_time(), sent[0]
         value = function()
         result[name] = {
-            "peak": peak() - floor,
-            "growth": peak() - before,
-            "cpu": time.process_time() - cpu,
-            "wall": time.perf_counter() - wall,
-            "sent": sent[0] - bytes_sent,
+            "memory": tf.config.experimental.get_memory_info("CPU:0")["peak"],
+            "cpu": (time.process_time() - cpu) / n_forces,
+            "sent": (sent[0] - bytes_sent) / n_forces,
+            "process": process,
         }
         return value
 
-    floor = reset_peak()
-    linear = measure("field", lambda: share.linear_field(power, seed=1))
-    particles = measure("start", lambda: share.start(linear, growth, stages[0]))
+    linear = share.linear_field(power, seed=1)
+    particles = share.start(linear, growth, stages[0])
 
     def forward() -> Any:
         return share.evolve(particles, growth, stages).displacement
@@ -101,8 +95,9 @@ def simulate(communicator: Any, n: int, n_steps: int) -> dict[str, Any]:
 
     for _ in range(2):  # the first compiles
         density = share.density(measure("forward", forward))
+        slope = None  # not to be held in the second
         slope = measure("gradient", gradient)
-    if n <= 64:
+    if n <= MOST_COMPARED:
         result["arrays"] = [share.gather(f).numpy().tolist() for f in (density, slope)]
     return result
 
@@ -122,7 +117,9 @@ def run(n: int, n_steps: int, n_processes: int) -> list[dict[str, Any]]:
         script = [__file__, "--worker", folder, "--cells", str(n), "--steps", str(n_steps)]
         command = [sys.executable, "-m", "galsim_hub", "launch", "--tasks", str(n_processes)]
         command += [*script, "--processes", str(n_processes)]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        # The allocator that counts what arrays take, with those inside of compiled functions.
+        environment = {**os.environ, "TF_CPU_ALLOCATOR_USE_BFC": "1"}
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment)
         return [json.loads(path.read_text()) for path in sorted(Path(folder).iterdir())]
 
 
@@ -144,7 +141,7 @@ def print_plan(rows: dict[str, Any], n_cores: int, bandwidth: float, boxes: Sequ
     """Print what a device of larger runs needs."""
     scaling = {name: fit(of) for name, of in rows.items() if not name.endswith("sent")}
     for name, (own, with_halo) in scaling.items():
-        unit, factor = ("bytes", 1.0) if name.endswith("peak") else ("CPU us a step", 1e6)
+        unit, factor = ("bytes", 1.0) if name.endswith("memory") else ("CPU us a force", 1e6)
         print(f"{name}: {factor * own:.3g} a cell + {factor * with_halo:.3g} with halo [{unit}]")
     width = halo(LARGEST, CELL)
     print(f"\ncells of {CELL} Mpc/h, displacements to {LARGEST:g} Mpc/h: halos of {width} cells;")
@@ -158,13 +155,13 @@ def print_plan(rows: dict[str, Any], n_cores: int, bandwidth: float, boxes: Sequ
             print(f"{n:5}^3{n_slabs:6}   slabs of {n // n_slabs} cells are narrower than the halo")
             continue
         figure = {name: a * own + b * with_halo for name, (a, b) in scaling.items()}
-        # A force: two complex fields of half the modes each way, and two halos at both ends.
-        sent = (4 * 8 * own / 2 * (n_slabs - 1) / n_slabs + 4 * 4 * width * n**2) * (n_slabs > 1)
+        # A force: half the modes, complex, there and back; two halos, each to both sides.
+        sent = (2 * 8 * own / 2 * (n_slabs - 1) / n_slabs + 4 * 4 * width * n**2) * (n_slabs > 1)
         seconds = [
             figure[f"{name} cpu"] / n_cores + n_forces * sent / 1e9 / bandwidth
-            for name, n_forces in (("forward", 1), ("gradient", 2))
+            for name, n_forces in (("forward", 1), ("gradient", 3))
         ]
-        memory = [figure[f"{name} peak"] / 1e9 for name in ("forward", "gradient")]
+        memory = [figure[f"{name} memory"] / 1e9 for name in ("forward", "gradient")]
         print(
             f"{n:5}^3{n_slabs:6}{memory[0]:12.3g}{memory[1]:12.3g}{seconds[0]:12.3g}"
             f"{seconds[1]:12.3g}{sent / 1e9:18.3g}"
@@ -177,8 +174,9 @@ def measure_runs(
     """Print the table; return its figures, with the cells that they are of, and the fields."""
     width = halo(BENCH_LARGEST, BENCH_CELL)
     print(f"{n_steps} steps, float32, halos of {width} cells")
-    print(f"{'':14}{'memory [MB]':>20}{'a step, CPU [s]':>20}{'sent a step [MB]':>20}")
-    print(f"{'box':8}{'slabs':>6}" + f"{'forward':>10}{'gradient':>10}" * 3)
+    print(f"{'':14}{'memory [MB]':>20}{'a force, CPU [s]':>20}{'sent a force [MB]':>20}")
+    head = f"{'box':8}{'slabs':>6}" + f"{'forward':>10}{'gradient':>10}" * 3
+    print(f"{head}{'process':>10}")
     rows: dict[str, Any] = {}
     fields: dict[tuple[int, int], Any] = {}
     for n, n_slabs in itertools.product(sizes, counts):
@@ -186,14 +184,14 @@ def measure_runs(
         fields[n, n_slabs] = measured[0].pop("arrays", None)
         line = f"{n:5}^3{n_slabs:6}"
         for (key, unit), name in itertools.product(
-            (("peak", 1e6), ("cpu", n_steps), ("sent", 1e6 * n_steps)), ("forward", "gradient")
+            (("memory", 1e6), ("cpu", 1.0), ("sent", 1e6)), ("forward", "gradient")
         ):
             figure = max(m[name][key] for m in measured)
             line += f"{figure / unit:10.3g}"
-            scaled = figure / n_steps if key == "cpu" else figure
             place = n**3 / n_slabs, cells(n, n_slabs, width)
-            rows.setdefault(f"{name} {key}", []).append((*place, scaled))
-        print(line, flush=True)
+            rows.setdefault(f"{name} {key}", []).append((*place, figure))
+        process = max(m["forward"]["process"] for m in measured)
+        print(f"{line}{process / 1e6:10.3g}", flush=True)
     return rows, fields
 
 
@@ -209,9 +207,9 @@ def print_agreement(fields: dict[tuple[int, int], Any]) -> None:
 def main() -> None:
     """Print the table, the agreement and the plan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", type=int, nargs="+", default=[64, 96])
+    parser.add_argument("--cells", type=int, nargs="+", default=[64, 128])
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
-    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--plan", nargs="*", metavar="CELLS/SLABS", default=[])
     parser.add_argument("--cores", type=int, default=16, help="of a planned device")
     parser.add_argument("--bandwidth", type=float, default=5.0, help="of a planned device [GB/s]")
