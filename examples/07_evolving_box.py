@@ -19,9 +19,9 @@ STAGES = pm.scale_factors(0.08, 1.0, N_FRAMES)
 linear = pm.linear_field(BOX, pm.EisensteinHu(COSMOLOGY), seed=8)
 particles = pm.start(linear, BOX, GROWTH, STAGES[0])
 
-figure = Figure(figsize=(4, 4.2), layout="constrained")
+figure = Figure(figsize=(4, 4.2))
 FigureCanvasAgg(figure)
-axes = figure.subplots()
+axes = figure.add_axes((0.14, 0.12, 0.83, 0.8))  # fixed, or it moves with the title
 axes.set(xlabel="x [Mpc/h]", ylabel="y [Mpc/h]")
 extent = (0, BOX.size[0], 0, BOX.size[1])
 image = axes.imshow(
@@ -30,7 +30,7 @@ image = axes.imshow(
 image.set_interpolation("bicubic")
 writer = PillowWriter(fps=8)
 Path("output").mkdir(exist_ok=True)
-with writer.saving(figure, "output/evolving_box.gif", dpi=70):
+with writer.saving(figure, "output/evolving_box.gif", dpi=60):
     for a, state in pm.snapshots(particles, BOX, GROWTH, STAGES, STAGES):
         density = pm.density(state.displacement, BOX).numpy()
         slab = density[..., : N_CELLS // 8].mean(axis=-1)

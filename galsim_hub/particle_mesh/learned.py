@@ -23,9 +23,7 @@ __all__ = ["N_FEATURES", "LearnedSearch", "learned_steps"]
 
 N_FEATURES = 7
 ADAM_MOMENTS = 0.9, 0.999
-PART = (
-    0.25  # of Newton's step; halves diverge, because clusters are more curved than a linear model
-)
+PART = 0.25  # of Newton's step; halves diverge, because clusters are far from linear
 
 Tensor = Any
 Network = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

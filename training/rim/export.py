@@ -1,28 +1,21 @@
 """Write the module folder of a learned search: SavedModel, golden sample, cover and card."""
 
 import dataclasses
-import datetime
 import json
-import os
 import pathlib
-import shutil
-import string
-import tempfile
 
 import numpy as np
 import tensorflow as tf
-import yaml
 
 from galsim_hub.particle_mesh.learned import N_FEATURES
 
 from ..config import RimConfig
-from ..data.fetch import sha256_of
 from ..errors import ConfigError
+from ..release import begin_card, folder_of, new_version, save_card, write_program
 from ..tasks import load_best
 from .task import RimTask
 
 CARD = pathlib.Path(__file__).parents[1] / "configs" / "card_cosmic_rim.md"
-RELATIVE_TOLERANCE = 1.0e-4
 UNMEASURED = "Not measured yet: run `python tests/benchmarks/bench_cosmic_rim.py`."
 
 
@@ -56,33 +49,21 @@ def export(config: RimConfig, *, replace: bool = False) -> pathlib.Path:
     ConfigError
         If training is not finished, or the version exists already and `replace` is not given.
     """
-    target = pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
-    if target.exists() and not replace:
-        raise ConfigError(
-            f"{target} exists, and a released version never changes: raise export.version."
-        )
     done = pathlib.Path(config.workdir) / "rim" / "done.json"
     if not done.is_file():
         raise ConfigError(
             f"The fit in {done.parent} has not ended: run 'python -m training train CONFIG' until "
             "it has."
         )
-    task = RimTask(config)
-    load_best(task.model, done.parent)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        folder = pathlib.Path(temporary) / "module"
+    with new_version(config.export, replace=replace) as folder:
+        task = RimTask(config)
+        load_best(task.model, done.parent)
         program = Program(task)
-        tf.saved_model.save(program, str(folder), signatures={"step": program.step})
-        (folder / "fingerprint.pb").unlink(missing_ok=True)
-        shutil.rmtree(folder / "assets", ignore_errors=True)
+        write_program(program, {"step": program.step}, folder)
         _write_golden(program, config, folder / "golden.npz")
         task.picture(folder / "cover.png")
         write_card(config, folder, json.loads(done.read_text())["steps"])
-        folder.chmod(0o755)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(folder, target)
-    return target
+    return folder_of(config.export)
 
 
 def _write_golden(program: Program, config: RimConfig, path: pathlib.Path) -> None:
@@ -99,41 +80,22 @@ def write_card(
     config: RimConfig, folder: pathlib.Path, steps: int, fidelity: dict | None = None
 ) -> None:
     """Write card.md of a folder that holds program and golden sample already."""
-    program = ["saved_model.pb"]
-    program += sorted(f"variables/{path.name}" for path in (folder / "variables").iterdir())
     recipe = dataclasses.asdict(config)
     names = ("cells", "cell", "noise", "steps", "first_scale_factor", "iterations", "hidden")
     training = {name: recipe[name] for name in names}
     training |= {"widths": list(config.widths), "multiple_of": 2 ** (len(config.widths) - 1)}
     training |= {"fields": steps * config.fit_rim.batch, "fit": recipe["fit_rim"]}
-    front = {
-        "spec_version": 1,
-        "name": config.export.name,
-        "version": config.export.version,
-        "kind": "field_search",
-        "summary": config.export.summary,
-        "licence": config.export.licence,
-        "created": datetime.date.today().isoformat(),
-        "authors": ["galsim_hub developers"],
+    front = begin_card(config.export, "field_search", folder) | {
         "cite": ["Modi et al. 2021 (arXiv:2104.12864)"],
         "inputs": [],
         "random_input": None,
         "signatures": ["step"],
-        "files": {name: sha256_of(folder / name) for name in program},
-        "golden": {
-            "file": "golden.npz",
-            "sha256": sha256_of(folder / "golden.npz"),
-            "relative_tolerance": RELATIVE_TOLERANCE,
-        },
         "training": training,
     }
     if fidelity:
         front["fidelity"] = fidelity
-    values = training | {name: front[name] for name in ("name", "version", "summary")}
-    values |= {"size": config.cells * config.cell, "fidelity": _table(fidelity)}
-    text = string.Template(CARD.read_text()).substitute(values)
-    header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=110)
-    (folder / "card.md").write_text(f"---\n{header}---\n\n{text}")
+    size = config.cells * config.cell
+    save_card(folder, front, CARD, **training, size=size, fidelity=_table(fidelity))
 
 
 def _table(fidelity: dict | None) -> str:

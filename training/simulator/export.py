@@ -1,24 +1,16 @@
 """Write the module folder of the simulator: SavedModel, golden sample, cover and card."""
 
-import datetime
-import os
 import pathlib
-import shutil
-import string
-import tempfile
 
 import numpy as np
 import tensorflow as tf
-import yaml
 from matplotlib.figure import Figure
 
 from ..config import SimulatorConfig
-from ..data.fetch import sha256_of
-from ..errors import ConfigError
+from ..release import begin_card, folder_of, new_version, save_card, write_program
 from .program import Program
 
 CARD = pathlib.Path(__file__).parents[1] / "configs" / "card_particle_mesh.md"
-RELATIVE_TOLERANCE = 1.0e-4
 GOLDEN = {
     "Omega_m": 0.3, "Omega_b": 0.05, "h": 0.7, "n_s": 0.96, "sigma8": 0.8, "w0": -0.95, "wa": 0.1,
 }  # fmt: skip
@@ -43,31 +35,14 @@ def export(config: SimulatorConfig, *, replace: bool = False) -> pathlib.Path:
     ConfigError
         If the version exists already and `replace` is not given.
     """
-    target = pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
-    if target.exists() and not replace:
-        raise ConfigError(
-            f"{target} exists, and a released version never changes: raise export.version."
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        folder = pathlib.Path(temporary) / "module"
-        _write_program(Program(config), folder)
+    with new_version(config.export, replace=replace) as folder:
+        program = Program(config)
+        write_program(program, program.signatures(), folder)
         loaded = tf.saved_model.load(str(folder)).signatures
         write_golden(loaded, config, folder / "golden.npz")
         write_cover(loaded, config, folder / "cover.png")
         write_card(config, folder)
-        folder.chmod(0o755)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(folder, target)
-    return target
-
-
-def _write_program(program: Program, folder: pathlib.Path) -> None:
-    # The adjoints are in `pull_back`; copies of them that TensorFlow cannot load are left out.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(program, str(folder), signatures=program.signatures(), options=options)
-    (folder / "fingerprint.pb").unlink(missing_ok=True)
-    shutil.rmtree(folder / "assets", ignore_errors=True)
+    return folder_of(config.export)
 
 
 def invent_inputs(config: SimulatorConfig, scale_factors: list[float]) -> dict[str, np.ndarray]:
@@ -120,17 +95,12 @@ def write_cover(signatures: dict, config: SimulatorConfig, path: pathlib.Path) -
 
 def write_card(config: SimulatorConfig, folder: pathlib.Path) -> None:
     """Write card.md of a folder that holds program and golden sample already."""
-    program = ["saved_model.pb"]
-    program += sorted(f"variables/{path.name}" for path in (folder / "variables").iterdir())
-    front = {
-        "spec_version": 1,
-        "name": config.export.name,
-        "version": config.export.version,
-        "kind": "particle_mesh",
-        "summary": config.export.summary,
-        "licence": config.export.licence,
-        "created": datetime.date.today().isoformat(),
-        "authors": ["galsim_hub developers"],
+    training = {
+        "cells": config.cells,
+        "steps": config.steps,
+        "first_scale_factor": config.first_scale_factor,
+    }
+    front = begin_card(config.export, "particle_mesh", folder) | {
         "cite": [
             "Feng et al. 2016, MNRAS 463, 2273 (arXiv:1603.00476)",
             "Modi, Lanusse and Seljak 2021, Astronomy and Computing 37, 100505 (arXiv:2010.11847)",
@@ -142,19 +112,6 @@ def write_card(config: SimulatorConfig, folder: pathlib.Path) -> None:
         ],
         "random_input": {"name": "random_normal", "size": config.cells**3},
         "signatures": ["simulate", "pull_back"],
-        "files": {name: sha256_of(folder / name) for name in program},
-        "golden": {
-            "file": "golden.npz",
-            "sha256": sha256_of(folder / "golden.npz"),
-            "relative_tolerance": RELATIVE_TOLERANCE,
-        },
-        "training": {
-            "cells": config.cells,
-            "steps": config.steps,
-            "first_scale_factor": config.first_scale_factor,
-        },
+        "training": training,
     }
-    values = front["training"] | {k: front[k] for k in ("name", "version", "summary")}
-    text = string.Template(CARD.read_text()).substitute(values)
-    header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=110)
-    (folder / "card.md").write_text(f"---\n{header}---\n\n{text}")
+    save_card(folder, front, CARD, **training)
