@@ -108,7 +108,8 @@ def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tu
     n_probes = probes.shape[0]
     signs = tf.reshape(probes, [-1, *x.shape[1:]])
 
-    @tf.function  # traced once for both ends of a step: the network's gradient is a large graph
+    # Traced once for both ends of a step: the network's gradient is a large graph.
+    @tf.function(autograph=False)
     def denoise(log_sigma: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the denoised fields, and the divergence of sigma^2 times the score."""
         sigma = tf.exp(log_sigma)
