@@ -15,7 +15,7 @@ from .errors import ConfigError, TrainingError
 
 VERBS = {
     "data": "build the stamp set (fetches the catalogue if the recipe pins it)",
-    "train": "fit the auto-encoder, then the flow; resumes where it was stopped",
+    "train": "fit the models of the recipe, one after the other; resumes where it was stopped",
     "export": "write the module folder: SavedModel, card, golden sample, cover",
     "validate": "measure an exported module against the stamp set",
 }

@@ -73,7 +73,7 @@ def _respond(
     n_fields = int(likelihood.data.shape[0])
     shape = (max(n_fields, _N_PROBES), *event_shape)
     white = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
-    fields = white if n_fields == 1 else white[:n_fields]  # or one a field
+    fields = white if n_fields == 1 else white[:n_fields]  # one a field, if each has its own
     seen = likelihood.mask * likelihood.operator.forward(fields) / likelihood.noise_variance
     back = likelihood.operator.adjoint(seen)
     if not is_fourier:
