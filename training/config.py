@@ -158,8 +158,10 @@ class Config:
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
 
 
-def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> Config:
-    """Read a recipe and apply ``section.key=value`` overrides.
+def load_config(
+    path: str | pathlib.Path, overrides: typing.Sequence[str] = (), kind: type = Config
+) -> typing.Any:
+    """Read a recipe, an instance of `kind`, and apply ``section.key=value`` overrides.
 
     Raises
     ------
@@ -178,7 +180,7 @@ def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) 
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     for override in overrides:
         _override(tree, override)
-    return _build(Config, tree, str(path))
+    return _build(kind, tree, str(path))
 
 
 def fingerprint(section: object) -> str:
