@@ -5,12 +5,13 @@ infinitely far behind it. A map is the sum over planes of a window of that conve
 one of the square's eight symmetries, times the lensing efficiency of the plane for the sources'
 redshifts, n(z) ~ z^alpha exp(-(z / z0)^beta).
 
-What the planes permit, and what they do not: all of them are epochs of one slab of one simulation, so
-that the same structures come back at other scales and times. Windows of the training maps lie in the
-left half of every plane, those of validation and test maps in the right half: no pixel of a plane
-is in both, but a structure of one plane's left half may be in another's right half. Validation and
-test maps are other draws from the same half. No window crosses the edge of a plane, where matter is
-cut although the potential repeats.
+What the planes permit, and what they do not: all of them are epochs of one slab of one simulation,
+so that the same structures come back at other scales and times. Windows of the training maps lie in
+the left half of every plane, those of validation and test maps in the right half: no pixel of a
+plane is in both, but a structure of one plane's left half may be in another's right half.
+Validation and test maps are other draws from the same half. No window crosses the edge of a plane,
+where matter is cut although the potential repeats. The planes were smoothed by about 0.8 arcmin
+before they were published, and the near end of their narrow cone is emptier than the mean universe.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ import typing
 
 import numpy as np
 
-from galsim_hub.score.spectrum import ARCMIN, multipoles, power_spectrum
+from galsim_hub.score.spectrum import multipoles, power_spectrum
 
 from ..config import fingerprint
 from ..errors import ConfigError, DataError
@@ -87,7 +88,7 @@ def build(config: ConvergenceConfig) -> dict:
     folder = pathlib.Path(config.directory)
     folder.mkdir(parents=True, exist_ok=True)
     spectra = {}
-    for number, split in enumerate(SPLITS):
+    for split in SPLITS:
         maps = draw(planes, weights, config, split)
         part = folder / f"{split}.part.npy"
         np.save(part, maps)
@@ -123,9 +124,7 @@ def read_planes(config: ConvergenceConfig) -> Planes:
 
     path = pathlib.Path(config.planes)
     if not path.is_file():
-        raise DataError(
-            f"No potential planes at {path}: give their file as `planes` in the recipe."
-        )
+        raise DataError(f"No potential planes at {path}: set `planes` to their file.")
     if config.planes_sha256:
         check_sha256(path, config.planes_sha256)
     with fits.open(path) as file:
