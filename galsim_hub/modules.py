@@ -5,21 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from .errors import UnsupportedModuleError
+from .errors import BandError, UnsupportedModuleError
 from .legacy import describe
 from .model import GenerativeGalaxyModel
 from .registry import locate
 
 __all__ = ["load"]
 
-# One line a kind: score priors and particle meshes join here.
-_CLASSES: Mapping[str, Callable[..., GenerativeGalaxyModel]] = MappingProxyType(
-    {"galaxy": GenerativeGalaxyModel}
+
+def _load_score_prior(file_name: str, *, band: str | None = None) -> Any:
+    if band is not None:
+        raise BandError(
+            f"Module {file_name} is a score prior and knows of no bands, got band={band!r}. Leave "
+            "band out.",
+            band,
+        )
+    from .score import ScorePrior  # here: it starts TensorFlow
+
+    return ScorePrior(file_name)
+
+
+# One line a kind: particle meshes join here.
+_CLASSES: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"galaxy": GenerativeGalaxyModel, "score_prior": _load_score_prior}
 )
 
 
-def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> GenerativeGalaxyModel:
+def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Any:
     """Load any module by its name.
 
     Parameters
@@ -31,8 +45,8 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Gener
 
     Returns
     -------
-    GenerativeGalaxyModel
-        For a module of kind ``galaxy``.
+    GenerativeGalaxyModel or galsim_hub.score.ScorePrior
+        For modules of kind ``galaxy`` and ``score_prior``.
 
     Raises
     ------
@@ -40,6 +54,8 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Gener
         If there is no such module.
     CardError
         If its card is missing or cannot be used.
+    BandError
+        If the module has no such band.
     UnsupportedModuleError
         If this galsim_hub has no class for modules of its kind.
     """

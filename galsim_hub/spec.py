@@ -111,6 +111,8 @@ class ModuleSpec:
         The sha256 of every file that decides the module's output.
     light : mapping of str to tuple of str
         For the signatures that run without TensorFlow: their files, in order.
+    prior : mapping
+        What a score prior takes: event_shape, std, sigma, and for maps multiple_of and power.
     flux, golden, training, fidelity : mapping
         The card's free-form parts.
     """
@@ -134,6 +136,7 @@ class ModuleSpec:
     bands: tuple[str, ...] = ()
     cite: tuple[str, ...] = ()
     light: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prior: Mapping[str, Any] = field(default_factory=dict)
     flux: Mapping[str, Any] = field(default_factory=dict)
     golden: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -357,6 +360,7 @@ def _from_card(card: Mapping[str, Any]) -> ModuleSpec:
         signatures=tuple(card["signatures"]),
         files=card["files"],
         light={name: tuple(chain) for name, chain in card.get("light", {}).items()},
+        prior=card.get("prior", {}),
         flux=card.get("flux") or {},
         golden=card.get("golden", {}),
         training=card.get("training", {}),

@@ -22,6 +22,7 @@ FORBIDDEN = (
     "pyarrow",
     "zarr",
     "galsim_hub.particle_mesh",
+    "galsim_hub.score",
 )
 
 

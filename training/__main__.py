@@ -10,12 +10,11 @@ import sys
 
 from galsim_hub.errors import GalSimHubError
 
-from .config import Config, load_config
+from .config import load_config
 from .errors import TrainingError
 
 VERBS = {
     "data": "build the stamp set (fetches the catalogue if the recipe pins it)",
-    "convergence": "ray-trace the convergence maps of a score prior",
     "train": "fit the auto-encoder, then the flow; resumes where it was stopped",
     "export": "write the module folder: SavedModel, card, golden sample, cover",
     "validate": "measure an exported module against the stamp set",
@@ -37,8 +36,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        verb = importlib.import_module(f"training.commands.{args.verb}")
-        verb.run(load_config(args.config, args.overrides, getattr(verb, "CONFIG", Config)), args)
+        importlib.import_module(f"training.commands.{args.verb}").run(
+            load_config(args.config, args.overrides), args
+        )
     except (TrainingError, GalSimHubError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2

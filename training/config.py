@@ -158,10 +158,101 @@ class Config:
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
 
 
-def load_config(
-    path: str | pathlib.Path, overrides: typing.Sequence[str] = (), kind: type = Config
-) -> typing.Any:
-    """Read a recipe, an instance of `kind`, and apply ``section.key=value`` overrides.
+@dataclasses.dataclass(frozen=True)
+class ScoreDataConfig:
+    """What a score prior learns from (see `training.score.data`).
+
+    `source` is ``two_moons``, ``gaussian_field`` (periodic, `crop` pixels a side, power
+    `amplitude` / (1 + (k / `knee`)^2), k in radian / pixel) or ``maps``: a folder with the float32
+    arrays (n, y, x) ``train.npy``, ``validation.npy`` and ``test.npy``, and ``manifest.json``. From
+    maps, squares of `crop` pixels are cut at random, flipped and turned if `is_isotropic`; the loss
+    leaves out `margin` pixels at their border, where a network that takes fields to be periodic sees
+    a seam. `count` limits the maps of each split.
+    """
+
+    source: str
+    directory: str | None = None
+    crop: int = 64
+    margin: int = 0
+    is_isotropic: bool = True
+    amplitude: float = 20.0
+    knee: float = 0.25
+    count: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreNetworkConfig:
+    """Architecture of a score network (see `training.score.network`) and its noise levels.
+
+    `sigma` is their range [standard deviations of the data]. For images, `widths` are the channels
+    of the U-Net from fine to coarse, with `blocks` residual blocks at each; for vectors, the widths
+    of residual dense blocks. With `gaussian`, the network learns what the Gaussian score of the
+    data's power spectrum lacks.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    blocks: int = 1
+    groups: int = 4
+    embedding: int = 64
+    gaussian: bool = False
+    spectral_norm: bool = False
+    sigma: tuple[float, ...] = (0.01, 10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreConfig:
+    """The whole recipe of a score prior."""
+
+    workdir: str
+    data: ScoreDataConfig
+    network: ScoreNetworkConfig
+    fit_score: FitConfig
+    export: ExportConfig
+
+    def __post_init__(self) -> None:
+        low, high = self.network.sigma
+        if not 0.0 < low < high:
+            raise ConfigError(f"network.sigma must rise from above zero, got [{low}, {high}].")
+        if 2 * self.data.margin >= self.data.crop:
+            raise ConfigError(
+                f"data.margin {self.data.margin} leaves nothing of a crop of {self.data.crop}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvergenceConfig:
+    """A set of convergence maps: where its planes lie, how many maps and of which sources.
+
+    `pixel_scale` [arcmin] is rounded to what divides the side of a plane. The redshifts of sources
+    have the shape of Smail et al. 1994; the values are those of the COSMOS shear catalogue (Massey
+    et al. 2007, ApJS 172, 239: median redshift 1.26).
+    """
+
+    directory: str
+    planes: str
+    planes_sha256: str | None = None
+    train: int = 2000
+    validation: int = 200
+    test: int = 500
+    size: int = 360
+    pixel_scale: float = 0.29
+    median_redshift: float = 1.26
+    alpha: float = 2.0
+    beta: float = 1.5
+    seed: int = 2020
+
+    def count(self, split: str) -> int:
+        """Return how many maps a split has."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+KINDS = {"convergence_maps": ConvergenceConfig, "galaxy": Config, "score_prior": ScoreConfig}
+
+
+def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> typing.Any:
+    """Read a recipe and apply ``section.key=value`` overrides.
+
+    The recipe's entry `kind` is one of `KINDS`, by default ``galaxy``.
 
     Raises
     ------
@@ -180,7 +271,10 @@ def load_config(
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     for override in overrides:
         _override(tree, override)
-    return _build(kind, tree, str(path))
+    kind = tree.pop("kind", "galaxy") if isinstance(tree, dict) else "galaxy"
+    if kind not in KINDS:
+        raise ConfigError(f"{path}: kind must be one of {sorted(KINDS)}, got {kind!r}.")
+    return _build(KINDS[kind], tree, str(path))
 
 
 def fingerprint(section: object) -> str:

@@ -10,7 +10,7 @@ every signature.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +22,7 @@ from ..legacy import is_legacy
 from ..registries import is_bundled_identity
 from ..spec import ModuleSpec
 
-__all__ = ["ENGINES", "Engine", "check_engine", "load_engine", "pick_engine"]
+__all__ = ["ENGINES", "Engine", "check_engine", "load_engine", "load_function", "pick_engine"]
 
 ENGINES = ("auto", "light", "tensorflow")
 
@@ -127,6 +127,37 @@ def load_engine(folder: Path, spec: ModuleSpec, name: str = "tensorflow") -> Eng
         spec.verify(folder)
         _engines[key] = _start(folder, spec, name)
     return _engines[key]
+
+
+def load_function(folder: Path, spec: ModuleSpec, signature: str) -> Callable[..., Any]:
+    """Return a signature as a function of tensors, for those who write their graphs around it.
+
+    Unlike an engine's `run` it takes a batch whole, so that a row's last bits may depend on the
+    number of rows.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The module's folder.
+    spec : ModuleSpec
+        Its card; the files are checked against it before they are loaded.
+    signature : str
+
+    Returns
+    -------
+    callable
+        From tensors by name to a dict of tensors.
+
+    Raises
+    ------
+    EngineError
+        If there is no such signature, or TensorFlow cannot start in this process.
+    """
+    from .tensorflow import TensorFlowEngine  # here: TensorFlow may not be installed
+
+    engine = load_engine(folder, spec, "tensorflow")
+    assert isinstance(engine, TensorFlowEngine)  # what load_engine makes of that name
+    return engine.function(signature)
 
 
 def _start(folder: Path, spec: ModuleSpec, name: str) -> Engine:

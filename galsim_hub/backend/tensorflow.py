@@ -95,7 +95,7 @@ class TensorFlowEngine:
         EngineError
             If there is no such signature, or TensorFlow fails.
         """
-        function = self._signature(signature)
+        function = self.function(signature)
         try:
             return run_in_chunks(
                 lambda chunk: self._call(function, chunk), inputs, self._chunk_size
@@ -120,11 +120,28 @@ class TensorFlowEngine:
         dict of str to tuple of int or None
             Batch first.
         """
-        function: Any = self._signature(signature)
+        function: Any = self.function(signature)
         _, inputs = function.structured_input_signature
         return {name: tuple(spec.shape) for name, spec in inputs.items()}
 
-    def _signature(self, name: str) -> Callable[..., Mapping[str, Any]]:
+    def function(self, name: str) -> Callable[..., Mapping[str, Any]]:
+        """Return a signature as a function of tensors.
+
+        Parameters
+        ----------
+        name : str
+            One of the SavedModel's signatures.
+
+        Returns
+        -------
+        callable
+            From tensors by name to a mapping of tensors.
+
+        Raises
+        ------
+        EngineError
+            If there is no such signature.
+        """
         signatures = self._loaded.signatures
         if name not in signatures:
             raise EngineError(

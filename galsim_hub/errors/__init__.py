@@ -23,6 +23,9 @@
 `BoxError`               a box, grid or field does not fit the simulation
 `StepsError`             scale factors do not make a sequence of time steps
 `PowerSpectrumError`     a power spectrum is invalid or does not cover the grid
+`FieldError`             a field or noise level is not one that a score prior takes
+`ObservationError`       data, noise, mask and operator make no likelihood
+`SamplingError`          a sampler cannot do what it was asked
 `TableError`             a catalogue to draw cannot be read, or lacks a column
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
@@ -68,6 +71,7 @@ from .modules import (
 )
 from .particle_mesh import BoxError, CosmologyError, PowerSpectrumError, StepsError
 from .scale import BadRowError, MissingExtraError, OutputError, TableError, WorkerError
+from .score import FieldError, ObservationError, SamplingError
 
 __all__ = [
     "BadRowError",
@@ -83,16 +87,19 @@ __all__ = [
     "DownloadError",
     "EngineError",
     "ExtrapolationWarning",
+    "FieldError",
     "GalSimHubError",
     "ImageError",
     "LatentError",
     "MissingExtraError",
+    "ObservationError",
     "OutputError",
     "PinError",
     "PowerSpectrumError",
     "RandomDeviateError",
     "RegistryError",
     "RegistryWarning",
+    "SamplingError",
     "SeedError",
     "StepsError",
     "TableError",

@@ -1,15 +1,16 @@
 """Convergence maps: planes become what they should, and splits share no part of a plane."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.cosmology import FlatLambdaCDM
 from astropy.io import fits
 
-from galsim_hub.score.spectrum import ARCMIN
+from galsim_hub.flat_sky import ARCMIN
+from training.config import ConvergenceConfig, load_config
 from training.data.convergence import (
-    ConvergenceConfig,
     build,
     convergence,
     draw,
@@ -120,3 +121,8 @@ def test_missing_or_other_planes_are_refused(make_config):
         build(ConvergenceConfig("maps", "nowhere.fits"))
     with pytest.raises(DataError, match="sha256"):
         build(make_config([wave(SIDE, 1, 1)], planes_sha256="0" * 64))
+
+
+def test_recipe_of_the_repository_loads():
+    path = Path(__file__).parents[2] / "training" / "configs" / "convergence_maps.yaml"
+    assert load_config(path, ["train=5"]).count("train") == 5

@@ -1,9 +1,9 @@
-"""``training data``: fetch the catalogue and build the stamp set."""
+"""``training data``: build the stamp set of galaxies, or the maps of a score prior."""
 
 import argparse
 import json
 
-from ..config import Config
+from ..config import Config, ConvergenceConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,8 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Config | ConvergenceConfig, args: argparse.Namespace) -> None:
     """Build what is missing and print the counts."""
+    if isinstance(config, ConvergenceConfig):
+        from ..data import convergence
+
+        manifest = convergence.build(config)
+        print(json.dumps({k: manifest[k] for k in ("counts", "pixel_scale_arcmin")}))
+        return
     from ..data import build, fetch
 
     if config.data.catalogue_sha256 == fetch.CATALOGUE_SHA256:

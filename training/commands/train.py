@@ -1,38 +1,53 @@
-"""``training train``: fit the auto-encoder, then the flow on its latents."""
+"""``training train``: fit the models of a recipe, one after the other."""
 
 import argparse
 import json
 import pathlib
 
-from ..config import Config
+from ..config import Config, ScoreConfig
+
+MODELS: dict[type, tuple[str, ...]] = {Config: ("vae", "flow"), ScoreConfig: ("score",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("--only", choices=("vae", "flow"), help="fit one of the two models")
+    parser.add_argument("--only", choices=("vae", "flow"), help="fit one of a galaxy's two models")
     parser.add_argument(
         "--until", type=int, default=None, help="stop after this step; resume later"
     )
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Config | ScoreConfig, args: argparse.Namespace) -> None:
     """Fit what is asked for and print where each run ended."""
-    for name in ("vae", "flow"):
+    for name in MODELS[type(config)]:
         if args.only in (None, name):
             print(json.dumps({name: fit(name, config, args.until)}))
 
 
-def fit(name: str, config: Config, until: int | None = None) -> dict[str, float]:
+def fit(name: str, config: Config | ScoreConfig, until: int | None = None) -> dict[str, float]:
     """Fit one model in its folder of the recipe's workdir."""
     import keras
 
     from ..loop import Fit
-    from ..tasks import VAETask
 
     recipe = getattr(config, f"fit_{name}")
     keras.utils.set_random_seed(recipe.seed)  # of the weights that the fit starts from
-    task = VAETask(config) if name == "vae" else flow_task(config)
+    task = {"vae": vae_task, "flow": flow_task, "score": score_task}[name](config)
     return Fit(task, recipe, pathlib.Path(config.workdir) / name).run(until)
+
+
+def vae_task(config: Config):
+    """Return the auto-encoder's task."""
+    from ..tasks import VAETask
+
+    return VAETask(config)
+
+
+def score_task(config: ScoreConfig):
+    """Return a score network's task."""
+    from ..score.task import ScoreTask
+
+    return ScoreTask(config)
 
 
 def flow_task(config: Config):

@@ -1,7 +1,7 @@
-"""Power spectra of square patches of a flat sky.
+"""Fourier space of a flat patch of sky: multipoles, power spectra, and what lensing does to modes.
 
-The patches are not periodic, so that each is tapered to zero at its edges before it is transformed:
-the spectrum of convergence falls steeply, and what leaks from untapered edges would cover its end.
+Axes are (y, x): x grows along a row of pixels, y from row to row. The shear g1 is positive where
+images are stretched along x, g2 where they are stretched along the diagonal x = y.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ARCMIN", "multipoles", "power_spectrum"]
+__all__ = ["ARCMIN", "multipoles", "power_spectrum", "shear_response"]
 
 ARCMIN = np.pi / 180 / 60  # [rad]
 
@@ -33,10 +33,42 @@ def multipoles(shape: tuple[int, int], pixel_scale: float) -> tuple[NDArray, NDA
     return along[0][:, None], along[1][None, :]
 
 
+def shear_response(shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return what turns modes of convergence into modes of shear.
+
+    Parameters
+    ----------
+    shape : tuple of 2 int
+        Of the map, (y, x).
+
+    Returns
+    -------
+    ndarray of float64, shape (2, y, x // 2 + 1)
+        Of g1 and g2, in the order of `numpy.fft.rfft2`. The squares of both add up to one, but for the
+        mean, which causes no shear. The highest modes of even sides lack the sign of one component
+        of their wavevector, and with it g2.
+
+    Source: Kaiser and Squires 1993, ApJ 404, 441, equation 2.1.5, in Fourier space.
+    """
+    ky = np.fft.fftfreq(shape[0])[:, None]
+    kx = np.fft.rfftfreq(shape[1])[None, :]
+    square = ky**2 + kx**2
+    square[0, 0] = 1.0
+    response = np.stack([(kx**2 - ky**2) / square, 2.0 * kx * ky / square])
+    for axis, side in enumerate(shape):
+        if side % 2 == 0:
+            np.moveaxis(response[1], axis, 0)[side // 2] = 0.0
+    response[0, 0, 0] = 0.0
+    return response
+
+
 def power_spectrum(
     maps: ArrayLike, pixel_scale: float, n_bins: int = 24
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Measure the mean power spectrum of maps.
+    """Measure the mean power spectrum of maps that do not repeat.
+
+    Each is tapered to zero at its edges first: the spectrum of convergence falls steeply, and what
+    leaks from untapered edges would cover its end.
 
     Parameters
     ----------

@@ -1,0 +1,114 @@
+"""Check what users hand over before it meets a network or a Fourier transform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import FieldError
+
+__all__ = ["as_fields", "as_levels", "check_shape"]
+
+Tensor = Any
+
+
+def as_fields(fields: Any, event_shape: tuple[int | None, ...]) -> Tensor:
+    """Return fields as a tensor.
+
+    Parameters
+    ----------
+    fields : array_like or tensor, shape (n, *event_shape)
+    event_shape : tuple of int or None
+        The shape of one field; None is any.
+
+    Returns
+    -------
+    tensor of float32
+
+    Raises
+    ------
+    FieldError
+        If the shape is another, or a value is not finite. Tensors of a graph have no values yet,
+        and only their shape is looked at.
+    """
+    tensor = tf.convert_to_tensor(fields, tf.float32)
+    check_shape(tuple(tensor.shape), event_shape)
+    if tf.executing_eagerly() and not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+        n_bad = int(tf.reduce_sum(tf.cast(~tf.math.is_finite(tensor), tf.int64)))
+        raise FieldError(
+            f"{n_bad} values of fields of shape {tuple(tensor.shape)} are not finite. Mask missing "
+            "data in the likelihood, and give the prior numbers only.",
+            tuple(tensor.shape),
+        )
+    return tensor
+
+
+def check_shape(shape: tuple[int | None, ...], event_shape: tuple[int | None, ...]) -> None:
+    """Check that a batch holds fields of one shape.
+
+    Parameters
+    ----------
+    shape : tuple of int or None
+        Of the batch.
+    event_shape : tuple of int or None
+        Of one field.
+
+    Raises
+    ------
+    FieldError
+        If it does not.
+    """
+    fits = len(shape) == len(event_shape) + 1 and all(
+        want is None or got is None or got == want
+        for got, want in zip(shape[1:], event_shape, strict=True)
+    )
+    if not fits:
+        expected = ", ".join("any" if side is None else str(side) for side in event_shape)
+        raise FieldError(
+            f"Expected a batch of fields, of shape (n, {expected}), got {shape}. Add a first axis "
+            "to a single field with field[None].",
+            shape,
+        )
+
+
+def as_levels(sigma: Any, n_fields: Any, n_dims: int) -> Tensor:
+    """Return noise levels as a tensor that broadcasts against fields.
+
+    Parameters
+    ----------
+    sigma : float, array_like or tensor
+        One level, or one a field.
+    n_fields : int or tensor
+        How many fields there are.
+    n_dims : int
+        Axes of one field.
+
+    Returns
+    -------
+    tensor of float32, shape (n, 1, ...)
+
+    Raises
+    ------
+    FieldError
+        If a level is negative or not finite, or there are neither one nor `n_fields` of them.
+    """
+    levels = tf.convert_to_tensor(sigma, tf.float32)
+    if levels.shape.rank not in (0, 1):
+        raise FieldError(
+            f"sigma must be one number or one a field, got shape {tuple(levels.shape)}.",
+            tuple(levels.shape),
+        )
+    if tf.executing_eagerly():
+        values = np.atleast_1d(levels.numpy())
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise FieldError(f"sigma must be finite and not negative, got {sigma!r}.", sigma)
+        if len(values) not in (1, int(n_fields)):
+            raise FieldError(
+                f"Got {len(values)} noise levels for {int(n_fields)} fields. Give one, or one a "
+                "field.",
+                len(values),
+            )
+    levels = tf.broadcast_to(tf.reshape(levels, [-1]), [n_fields])
+    return tf.reshape(levels, [-1, *([1] * n_dims)])

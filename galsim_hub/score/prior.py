@@ -1,0 +1,333 @@
+"""A prior that a network learned from samples: the score behind noise of any level."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from ..backend import load_function
+from ..errors import FieldError, UnsupportedModuleError
+from ..registry import locate
+from ..spec import ModuleSpec, read_spec
+from .fields import as_fields, as_levels
+from .gaussian import GaussianPrior
+from .ode import flow, flow_with_volume, levels_between
+
+__all__ = ["Prior", "ScorePrior"]
+
+Tensor = Any
+
+_N_STEPS = 40  # between the ends of the trained range; Heun's error is then below the network's
+
+
+class Prior(Protocol):
+    """Say what a sampler needs of a prior.
+
+    Attributes
+    ----------
+    sigma_range : tuple of 2 float
+        The noise levels for which it has a score.
+    """
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """Return the lowest and the highest noise level that it knows."""
+        ...
+
+    def score(self, x: Any, sigma: Any) -> Tensor:
+        """Return the gradient of the log density behind noise, shape of `x`."""
+        ...
+
+    def denoise(self, x: Any, sigma: Any) -> Tensor:
+        """Return the mean of fields given their noisy versions, shape of `x`."""
+        ...
+
+    def gaussian(self, event_shape: tuple[int, ...]) -> GaussianPrior | None:
+        """Return the Gaussian prior of the same power spectrum, None if there is no spectrum."""
+        ...
+
+
+class ScorePrior:
+    """Use a module of kind ``score_prior``.
+
+    Building one reads the module's card only; the network is checked and loaded with the first
+    score.
+
+    Parameters
+    ----------
+    file_name : str or path
+        As `galsim_hub.GenerativeGalaxyModel` takes it.
+
+    Raises
+    ------
+    UnknownModuleError, CardError
+        If there is no such module, or its card cannot be used.
+    UnsupportedModuleError
+        If it is no score prior.
+    """
+
+    def __init__(self, file_name: str | os.PathLike[str]) -> None:
+        location = locate(file_name)
+        self._folder, self._file_name = location.folder, location.address
+        self._spec = read_spec(location.folder)
+        if self._spec.kind != "score_prior":
+            raise UnsupportedModuleError(
+                f"Module {self._file_name} is of kind {self._spec.kind!r}, expected 'score_prior'. "
+                "Use galsim_hub.load, which picks the class by the kind.",
+                self._file_name,
+                "score_prior",
+            )
+        self._about = self._spec.prior
+        self._network: Callable[..., Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"galsim_hub.score.ScorePrior({self._file_name!r})"
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self._file_name,)
+
+    @property
+    def file_name(self) -> str:
+        """The module's address with its version pinned, or its absolute path."""
+        return self._file_name
+
+    @property
+    def spec(self) -> ModuleSpec:
+        """What the module's card promises."""
+        return self._spec
+
+    @property
+    def event_shape(self) -> tuple[int | None, ...]:
+        """The shape of one field; None is any side that `multiple_of` divides."""
+        return tuple(self._about["event_shape"])
+
+    @property
+    def multiple_of(self) -> int:
+        """What the sides of a map must be a multiple of [pixels]."""
+        return int(self._about.get("multiple_of", 1))
+
+    @property
+    def pixel_scale(self) -> float | None:
+        """The side of a pixel [arcsec], None if the fields are no maps of the sky."""
+        return self._spec.pixel_size
+
+    @property
+    def std(self) -> float:
+        """The standard deviation of the training set's values."""
+        return float(self._about["std"])
+
+    @property
+    def sigma_range(self) -> tuple[float, float]:
+        """The noise levels that the network was trained for."""
+        low, high = self._about["sigma"]
+        return float(low), float(high)
+
+    def check_pixel_scale(self, pixel_scale: float) -> None:
+        """Check that maps have the module's pixels.
+
+        Parameters
+        ----------
+        pixel_scale : float
+            Side of a pixel [arcsec].
+
+        Raises
+        ------
+        FieldError
+            If it differs by more than 1%, or the module's fields are no maps.
+        """
+        own = self.pixel_scale
+        if own is None or not abs(pixel_scale / own - 1.0) <= 0.01:
+            knows = "no pixel scale" if own is None else f"pixels of {own:g} arcsec"
+            raise FieldError(
+                f"Module {self._spec.label} knows {knows}, got maps with pixels of "
+                f"{pixel_scale:g} arcsec. Make the maps with the module's pixels.",
+                pixel_scale,
+            )
+
+    def gaussian(self, event_shape: tuple[int, ...]) -> GaussianPrior | None:
+        """Return the Gaussian prior with the training set's power spectrum.
+
+        Parameters
+        ----------
+        event_shape : tuple of int
+            The shape of one field.
+
+        Returns
+        -------
+        GaussianPrior or None
+            None if the module has no power spectrum, as for fields that are no images.
+        """
+        table = self._about.get("power")
+        if table is None:
+            return None
+        log_k, log_power = np.log(table["wavenumber"]), np.log(table["power"])
+
+        def power(k: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.exp(np.interp(np.log(np.maximum(k, 1e-9)), log_k, log_power))
+
+        ny, nx = event_shape
+        return GaussianPrior(power, (ny, nx), self.pixel_scale)
+
+    def score(self, x: Any, sigma: Any) -> Tensor:
+        """Return the gradient of the log density behind noise.
+
+        Parameters
+        ----------
+        x : array_like or tensor, shape (n, *event_shape)
+        sigma : float or array_like, shape (n,)
+            The noise level, in the units of the fields and within `sigma_range`.
+
+        Returns
+        -------
+        tensor of float32, shape (n, *event_shape)
+
+        Raises
+        ------
+        FieldError
+            If the fields are not finite or not of the module's shape, or a level is outside its
+            range.
+        """
+        x = self._checked(x)
+        levels = tf.reshape(as_levels(sigma, tf.shape(x)[0], 1), [-1])
+        self._check_levels(levels)
+        if self._network is None:
+            with tf.init_scope():  # the network outlives the graph that first asks for it
+                self._network = load_function(self._folder, self._spec, "score")
+        return tf.ensure_shape(self._network(x=x, sigma=levels)["score"], x.shape)
+
+    def denoise(self, x: Any, sigma: Any) -> Tensor:
+        """Return the mean of fields given their noisy versions, by Tweedie's formula.
+
+        Parameters
+        ----------
+        x : array_like or tensor, shape (n, *event_shape)
+        sigma : float or array_like, shape (n,)
+
+        Returns
+        -------
+        tensor of float32, shape (n, *event_shape)
+        """
+        x = self._checked(x)
+        levels = as_levels(sigma, tf.shape(x)[0], len(self.event_shape))
+        return x + levels**2 * self.score(x, sigma)
+
+    def sample(
+        self, n: int, seed: int, shape: tuple[int, ...] | None = None, n_steps: int = _N_STEPS
+    ) -> NDArray[np.float32]:
+        """Draw fields: noise of the highest level flows to the lowest and is denoised.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+        shape : tuple of int, optional
+            The shape of one field, for a module that takes several.
+        n_steps : int
+            Steps of the flow.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, *shape)
+        """
+        low, high = self.sigma_range
+        shape = self._shape(shape)
+        gaussian = self.gaussian(shape) if len(shape) == 2 else None
+        rng = np.random.default_rng([seed, 0])
+        start = high * rng.standard_normal((n, *shape))
+        if gaussian is not None:
+            start = start + gaussian.sample(n, seed)
+        else:
+            start = start + self.std * np.random.default_rng([seed, 1]).standard_normal(start.shape)
+        levels = levels_between(high, low, n_steps)
+        run = tf.function(lambda x: self.denoise(flow(self.score, x, levels), low))
+        return run(tf.constant(start, tf.float32)).numpy()
+
+    def log_prob(
+        self,
+        x: Any,
+        seed: int = 0,
+        *,
+        sigma: float | None = None,
+        n_probes: int = 4,
+        n_steps: int = _N_STEPS,
+    ) -> NDArray[np.float32]:
+        """Return the log density of fields, by the probability flow to pure noise.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, *event_shape)
+        seed : int
+            Of the probes of Hutchinson's trace.
+        sigma : float, optional
+            The noise that the fields have: the lowest level of `sigma_range` by default, below
+            which there is no density.
+        n_probes : int
+            Random probes of the trace; the error falls with their root.
+        n_steps : int
+            Steps of the flow.
+
+        Returns
+        -------
+        ndarray of float32, shape (n,)
+            Of the density behind noise of level `sigma`.
+        """
+        x = self._checked(x)
+        low, high = self.sigma_range
+        levels = levels_between(low if sigma is None else sigma, high, n_steps)
+        self._check_levels(tf.constant(levels[:1]))
+        signs = np.random.default_rng(seed).integers(0, 2, size=(n_probes, *x.shape)) * 2 - 1
+        run = tf.function(lambda x, probes: flow_with_volume(self.score, x, levels, probes))
+        end, change = run(x, tf.constant(signs, tf.float32))
+        return (self._log_noise(end.numpy(), high) - change.numpy()).astype(np.float32)
+
+    def _log_noise(self, x: NDArray[np.float32], sigma: float) -> NDArray[np.float64]:
+        """Return the log density at the highest level, where fields are almost pure noise."""
+        gaussian = self.gaussian(x.shape[1:]) if x.ndim == 3 else None
+        if gaussian is not None:
+            return np.asarray(gaussian.log_prob(x, sigma=sigma))
+        variance = sigma**2 + self.std**2
+        terms = x.astype(np.float64) ** 2 / variance + np.log(2.0 * np.pi * variance)
+        return np.asarray(-0.5 * terms.reshape(len(x), -1).sum(axis=1))
+
+    def _checked(self, x: Any) -> Tensor:
+        x = as_fields(x, self.event_shape)
+        self._check_sides(tuple(x.shape[1:]))
+        return x
+
+    def _shape(self, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+        shape = self.event_shape if shape is None else tuple(shape)  # type: ignore[assignment]
+        if shape is None or None in shape or len(shape) != len(self.event_shape):
+            raise FieldError(
+                f"Module {self._spec.label} makes fields of several shapes. Choose one, such as "
+                f"shape=({8 * self.multiple_of}, {8 * self.multiple_of}).",
+                shape,
+            )
+        self._check_sides(shape)
+        return shape
+
+    def _check_sides(self, shape: tuple[int | None, ...]) -> None:
+        for side, own in zip(shape, self.event_shape, strict=True):
+            if own is None and side is not None and side % self.multiple_of:
+                raise FieldError(
+                    f"Module {self._spec.label} takes maps whose sides are multiples of "
+                    f"{self.multiple_of} pixels, got {shape}. Crop the map, or put it into a "
+                    "larger one and mask the rest in the likelihood.",
+                    shape,
+                )
+
+    def _check_levels(self, levels: Tensor) -> None:
+        if not tf.executing_eagerly():
+            return  # a sampler has checked its own
+        low, high = self.sigma_range
+        values = levels.numpy()
+        if values.size and not (values.min() >= low * 0.999 and values.max() <= high * 1.001):
+            raise FieldError(
+                f"Module {self._spec.label} was trained for noise levels from {low:g} to {high:g}, "
+                f"got {values.min():g} to {values.max():g}.",
+                float(values.min()),
+            )

@@ -1,0 +1,1 @@
+"""Samplers of posteriors, each ``f(prior, likelihood, initial, *, seed, ...) -> Posterior``."""

@@ -1,0 +1,1 @@
+"""Score priors: denoising score matching on points, fields and maps."""
