@@ -44,7 +44,7 @@ def shear_response(shape: tuple[int, int]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of float64, shape (2, y, x // 2 + 1)
-        Of g1 and g2, in the order of `numpy.fft.rfft2`. The squares of both add up to one, but for the
+        Of g1 and g2, in the order of `numpy.fft.rfft2`. Their squares add up to one, but for the
         mean, which causes no shear. The highest modes of even sides lack the sign of one component
         of their wavevector, and with it g2.
 

@@ -30,6 +30,7 @@
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
 `WorkerError`            workers died of a shard, or it was cancelled
+`MassMapError`           shear, weights or a patch of sky give no map of mass
 `MissingExtraError`      an extra of galsim_hub is not installed
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
 `RegistryWarning`        a name means something other than it may seem to
@@ -56,6 +57,7 @@ from .galaxies import (
     RandomDeviateError,
     SeedError,
 )
+from .mass_mapping import MassMapError
 from .modules import (
     CacheError,
     CardError,
@@ -91,6 +93,7 @@ __all__ = [
     "GalSimHubError",
     "ImageError",
     "LatentError",
+    "MassMapError",
     "MissingExtraError",
     "ObservationError",
     "OutputError",
