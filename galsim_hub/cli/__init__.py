@@ -15,7 +15,20 @@ from collections.abc import Sequence
 import galsim
 
 from ..errors import GalSimHubError
-from . import cache, check, cite, download, index, info, list, new, sample, validate, verify
+from . import (
+    cache,
+    check,
+    cite,
+    download,
+    index,
+    info,
+    list,
+    massmap,
+    new,
+    sample,
+    validate,
+    verify,
+)
 from .text import say
 
 __all__ = ["FAULT_FOUND", "INTERRUPTED", "UNABLE", "main"]
@@ -30,7 +43,7 @@ _EXIT_CODES = f"""exit codes:
   {UNABLE}  it cannot be done: no such module, bad condition, no network ...; stderr says why
   {INTERRUPTED}  interrupted
 """
-_VERBS = (list, info, download, verify, sample, validate, cite, new, check, index, cache)
+_VERBS = (list, info, download, verify, sample, massmap, validate, cite, new, check, index, cache)
 # Packages that are not installed with galsim_hub itself.
 _OPTIONAL = ("matplotlib",)
 

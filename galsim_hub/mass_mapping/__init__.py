@@ -11,7 +11,8 @@ From a catalogue to convergence, in steps that can be used on their own:
 >>> field = mass_mapping.field_around(catalogue, pixel_scale=1.0)
 >>> shear_map = mass_mapping.make_shear_map(catalogue, field)
 >>> direct = mass_mapping.kaiser_squires(shear_map, smoothing=2.0)
->>> posterior = mass_mapping.GaussianPosterior(shear_map, mass_mapping.read_spectrum())
+>>> power = mass_mapping.read_spectrum().of_modes(field)
+>>> posterior = mass_mapping.GaussianPosterior(shear_map, power)
 >>> posterior.mean().shape == posterior.sample(seed=1).shape == direct.convergence.shape
 True
 
@@ -23,6 +24,8 @@ from __future__ import annotations
 from .catalogue import ShearCatalogue, read_catalogue
 from .field import Field, field_around
 from .kaiser_squires import DirectMap, kaiser_squires
+from .maps import MassMaps, map_mass
+from .peaks import find_peaks
 from .shear_map import ShearMap, make_shear_map
 from .spectrum import SpectrumTable, read_spectrum
 from .wiener import GaussianPosterior
@@ -31,12 +34,15 @@ __all__ = [
     "DirectMap",
     "Field",
     "GaussianPosterior",
+    "MassMaps",
     "ShearCatalogue",
     "ShearMap",
     "SpectrumTable",
     "field_around",
+    "find_peaks",
     "kaiser_squires",
     "make_shear_map",
+    "map_mass",
     "read_catalogue",
     "read_spectrum",
 ]

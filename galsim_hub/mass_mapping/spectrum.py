@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import MassMapError
 from ..flat_sky import ARCMIN
+from .field import Field
 
 __all__ = ["SpectrumTable", "read_spectrum"]
 
@@ -53,24 +54,21 @@ class SpectrumTable:
         )
         return power
 
-    def of_modes(self, shape: tuple[int, int], pixel_scale: float) -> NDArray[np.float64]:
+    def of_modes(self, field: Field) -> NDArray[np.float64]:
         """Return the mean square of the orthonormal modes of a map.
 
         Parameters
         ----------
-        shape : tuple of 2 int
-            Pixels along y and x.
-        pixel_scale : float
-            [arcmin]
+        field : Field
 
         Returns
         -------
         ndarray of float64, shape (y, x // 2 + 1)
             In the order of `numpy.fft.rfft2` with ``norm="ortho"``.
         """
-        side = pixel_scale * ARCMIN
-        ky = 2 * np.pi * np.fft.fftfreq(shape[0], side)
-        kx = 2 * np.pi * np.fft.rfftfreq(shape[1], side)
+        side = field.pixel_scale * ARCMIN
+        ky = 2 * np.pi * np.fft.fftfreq(field.shape[0], side)
+        kx = 2 * np.pi * np.fft.rfftfreq(field.shape[1], side)
         return self.at(np.hypot(ky[:, None], kx)) / side**2
 
 

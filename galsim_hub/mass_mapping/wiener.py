@@ -10,6 +10,7 @@ Source: Hoffman and Ribak 1991, ApJ 380, L5.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from ..errors import MassMapError
 from ..flat_sky import shear_response
 from .shear_map import ShearMap
-from .spectrum import SpectrumTable
 
 __all__ = ["GaussianPosterior"]
 
@@ -32,17 +32,23 @@ class GaussianPosterior:
     Parameters
     ----------
     shear_map : ShearMap
-    spectrum : SpectrumTable
-        Of the convergence.
+    power : ndarray, shape (y, x // 2 + 1)
+        The prior's mean square of orthonormal modes, as `SpectrumTable.of_modes` gives it.
     """
 
-    def __init__(self, shear_map: ShearMap, spectrum: SpectrumTable) -> None:
+    def __init__(self, shear_map: ShearMap, power: NDArray[np.float64]) -> None:
         self.shear_map = shear_map
         self.shape = shear_map.field.shape
-        power = spectrum.of_modes(self.shape, shear_map.field.pixel_scale)
         self._root = np.sqrt(power)
         self._response = shear_response(self.shape)
         self._precision = shear_map.precision
+
+    def fingerprint(self) -> bytes:
+        """Hash the data and the prior."""
+        digest = hashlib.sha256()
+        for values in (self.shear_map.shear, self.shear_map.noise_std, self._root):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.digest()
 
     def mean(self) -> NDArray[np.float64]:
         """Return the Wiener-filtered convergence, shape (y, x)."""

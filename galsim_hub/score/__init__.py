@@ -33,12 +33,14 @@ from .gaussian import GaussianPrior
 from .likelihood import GaussianLikelihood
 from .operators import Blur, Identity, LinearOperator, MaskedFourier
 from .prior import Prior, ScorePrior
+from .shear import KaiserSquires
 
 __all__ = [
     "Blur",
     "GaussianLikelihood",
     "GaussianPrior",
     "Identity",
+    "KaiserSquires",
     "LinearOperator",
     "MaskedFourier",
     "Prior",
