@@ -14,7 +14,7 @@ __all__ = ["ARCMIN", "multipoles", "power_spectrum", "shear_response"]
 ARCMIN = np.pi / 180 / 60  # [rad]
 
 
-def multipoles(shape: tuple[int, int], pixel_scale: float) -> tuple[NDArray, NDArray]:
+def multipoles(shape: tuple[int, int], pixel_scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the multipoles along y and x of each Fourier mode of a map.
 
     Parameters
@@ -29,8 +29,11 @@ def multipoles(shape: tuple[int, int], pixel_scale: float) -> tuple[NDArray, NDA
     tuple of 2 arrays of float64
         Of shapes (y, 1) and (1, x), in the order of `numpy.fft.fft2`.
     """
-    along = [2 * np.pi * np.fft.fftfreq(n, pixel_scale * ARCMIN) for n in shape]
-    return along[0][:, None], along[1][None, :]
+    along_y, along_x = (
+        np.asarray(2 * np.pi * np.fft.fftfreq(n, pixel_scale * ARCMIN), dtype=np.float64)
+        for n in shape
+    )
+    return along_y[:, None], along_x[None, :]
 
 
 def shear_response(shape: tuple[int, int]) -> NDArray[np.float64]:

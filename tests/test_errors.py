@@ -34,6 +34,7 @@ EXAMPLES = [
     errors.StepsError("not ascending", (1.0, 0.5)),
     errors.PowerSpectrumError("too short", 0.1, 1.0),
     errors.FieldError("not finite", (3, 64, 64)),
+    errors.MassMapError("all zero", "weight", 0.0),
     errors.ObservationError("all masked", "mask", (64, 64)),
     errors.SamplingError("no levels", "n_levels", 0),
     errors.TableError("no column", "/sky.fits"),

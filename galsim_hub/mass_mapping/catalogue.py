@@ -111,9 +111,9 @@ def read_catalogue(
     path = Path(path)
     wanted = {name: name for name in COLUMNS} | dict(names or {})
     table = _read_table(path, [column for column in wanted.values() if column])
-    if not len(table[wanted["ra"]]):
-        raise TableError(f"Catalogue {path} has no rows.", str(path))
     columns = {name: table[column] for name, column in wanted.items() if column}
+    if not len(columns["ra"]):
+        raise TableError(f"Catalogue {path} has no rows.", str(path))
     for name in ("ra", "dec"):
         columns[name] = _to_degrees(columns[name], path)
     if wanted["weight"] is None:
@@ -124,15 +124,12 @@ def read_catalogue(
 def _read_table(path: Path, columns: list[str]) -> Mapping[str, Any]:
     if not path.is_file():
         raise TableError(f"No catalogue at {path}.", str(path))
-    table: Any
-    try:
-        if path.suffix in _PARQUET:
-            table = _open_parquet(path)
-        else:
-            from astropy.table import Table
+    from astropy.io.registry import IORegistryError
+    from astropy.table import Table
 
-            table = Table.read(path)
-    except (ValueError, OSError) as error:
+    try:
+        table: Any = _open_parquet(path) if path.suffix in _PARQUET else Table.read(path)
+    except (ValueError, OSError, IORegistryError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise TableError(
             f"Catalogue {path} cannot be read: {reason} Give a FITS, ECSV or Parquet file.",

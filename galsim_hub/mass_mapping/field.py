@@ -110,7 +110,7 @@ class Field:
         wcs.wcs.radesys = "ICRS"
         return wcs
 
-    def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray, NDArray]:
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the directions of places on the map.
 
         Parameters

@@ -15,7 +15,7 @@ from ..errors import MassMapError
 from ..flat_sky import ARCMIN, multipoles, shear_response
 from .shear_map import ShearMap
 
-__all__ = ["DirectMap", "invert", "kaiser_squires"]
+__all__ = ["DirectMap", "invert", "kaiser_squires", "smooth"]
 
 FAINTEST = 0.1  # of the median depth: pixels that see less of the galaxies are not mapped
 
@@ -64,14 +64,14 @@ def kaiser_squires(shear_map: ShearMap, smoothing: float = 1.0) -> DirectMap:
         )
     scale = shear_map.field.pixel_scale
     precision = shear_map.precision
-    depth = _smooth(precision, smoothing, scale)
+    depth = smooth(precision, smoothing, scale)
     # The square of a Gaussian is a narrower one, of less than its weight.
     share = scale**2 / (4 * np.pi * smoothing**2)
-    squared = share * _smooth(precision, smoothing / np.sqrt(2), scale)
+    squared = share * smooth(precision, smoothing / np.sqrt(2), scale)
     is_deep = depth > FAINTEST * np.median(depth[shear_map.is_seen])
     shear = np.zeros_like(shear_map.shear)
-    for smooth, component in zip(shear, shear_map.shear, strict=True):
-        np.divide(_smooth(precision * component, smoothing, scale), depth, smooth, where=is_deep)
+    for smoothed, component in zip(shear, shear_map.shear, strict=True):
+        np.divide(smooth(precision * component, smoothing, scale), depth, smoothed, where=is_deep)
     convergence, b_mode = invert(shear)
     std = np.sqrt(np.maximum(squared, 0)) / np.where(is_deep, depth, np.nan)
     blank = np.where(is_deep, 0.0, np.nan)
@@ -98,8 +98,22 @@ def invert(shear: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     return np.fft.irfft2(e_modes, s=(ny, nx)), np.fft.irfft2(b_modes, s=(ny, nx))
 
 
-def _smooth(image: NDArray[np.float64], width: float, scale: float) -> NDArray[np.float64]:
-    """Convolve with a Gaussian; the map repeats, as its Fourier transform does."""
-    along_y, along_x = multipoles((image.shape[0], image.shape[1]), scale)
+def smooth(image: NDArray[np.float64], width: float, pixel_scale: float) -> NDArray[np.float64]:
+    """Convolve a map with a Gaussian; it repeats, as its Fourier transform does.
+
+    Parameters
+    ----------
+    image : ndarray of float64, shape (y, x)
+    width : float
+        Standard deviation of the Gaussian [arcmin].
+    pixel_scale : float
+        [arcmin]
+
+    Returns
+    -------
+    ndarray of float64, shape (y, x)
+    """
+    ny, nx = image.shape
+    along_y, along_x = multipoles((ny, nx), pixel_scale)
     beam = np.exp(-0.5 * (along_y**2 + along_x**2) * (width * ARCMIN) ** 2)
     return np.fft.ifft2(np.fft.fft2(image) * beam).real

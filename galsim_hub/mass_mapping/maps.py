@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .field import Field
-from .kaiser_squires import DirectMap, kaiser_squires
-from .peaks import find_peaks
+from .kaiser_squires import DirectMap, kaiser_squires, smooth
+from .peaks import APART, find_peaks
 from .posterior import Progress, sample_gaussian, sample_learned
 from .shear_map import ShearMap
 from .spectrum import SpectrumTable
@@ -61,6 +61,8 @@ class MassMaps:
     def peaks(self, threshold: float = 0.0) -> Any:
         """List the peaks of the posterior's mean, with the direct map at the same places.
 
+        Their standard deviation is that of the samples, averaged within an arcminute.
+
         Parameters
         ----------
         threshold : float
@@ -73,7 +75,9 @@ class MassMaps:
             kaiser_squires_significance.
         """
         is_mapped = np.isfinite(self.direct.convergence)
-        table = find_peaks(self.field, self.mean, self.std, is_mapped, threshold=threshold)
+        # Few samples know the scatter of a pixel badly, that of its neighbourhood well.
+        variance = smooth(self.std**2, APART / 2, self.field.pixel_scale)
+        table = find_peaks(self.field, self.mean, np.sqrt(variance), is_mapped, threshold=threshold)
         at = table["y"], table["x"]
         table["kaiser_squires"] = self.direct.convergence[at]
         table["kaiser_squires_significance"] = table["kaiser_squires"] / self.direct.noise_std[at]
@@ -103,7 +107,7 @@ class MassMaps:
         direct = fits.HDUList([fits.PrimaryHDU(_single(self.direct.convergence), header)])
         for name, values in (("B_MODE", self.direct.b_mode), ("NOISE", self.direct.noise_std)):
             direct.append(fits.ImageHDU(_single(values), header, name=name))
-        images = {
+        images: dict[str, NDArray[Any]] = {
             "wiener": self.wiener,
             "posterior_mean": self.mean,
             "posterior_std": self.std,

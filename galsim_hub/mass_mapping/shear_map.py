@@ -92,7 +92,8 @@ def make_shear_map(
         )
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(pixel, values, minlength=ny * nx).reshape(ny, nx)
+        sums = np.bincount(pixel, values, minlength=ny * nx)
+        return sums.astype(np.float64).reshape(ny, nx)
 
     counts = np.bincount(pixel, minlength=ny * nx).reshape(ny, nx)
     weights, is_seen = total(weight), counts > 0

@@ -1,8 +1,8 @@
 """Weak lensing on a flat sky: from convergence to shear.
 
-Maps have axes (y, x): x towards the west and y towards the north, as `galsim_hub.mass_mapping` makes
-them. The shear g1 is positive where images are stretched along x, g2 where they are stretched along
-the diagonal x = y. The field repeats beyond its edges; where there are no galaxies, mask the
+Maps have axes (y, x), x towards the west and y towards the north, as `galsim_hub.mass_mapping`
+makes them. The shear g1 is positive where images are stretched along x, g2 where they are stretched
+along the diagonal x = y. The field repeats beyond its edges; where there are no galaxies, mask the
 likelihood.
 """
 
