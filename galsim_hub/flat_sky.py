@@ -14,7 +14,9 @@ __all__ = ["ARCMIN", "multipoles", "power_spectrum", "shear_response"]
 ARCMIN = np.pi / 180 / 60  # [rad]
 
 
-def multipoles(shape: tuple[int, int], pixel_scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def multipoles(
+    shape: tuple[int, int], pixel_scale: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the multipoles along y and x of each Fourier mode of a map.
 
     Parameters

@@ -113,7 +113,7 @@ def describe_training(config: Config, manifest: dict) -> dict:
 
 def save_card(path: pathlib.Path, front: dict) -> None:
     """Write front matter and prose; the fidelity table is made from the front matter."""
-    text = _template("card_cosmos").substitute(
+    text = read_template("card_cosmos").substitute(
         name=front["name"],
         version=front["version"],
         summary=front["summary"],
@@ -122,6 +122,11 @@ def save_card(path: pathlib.Path, front: dict) -> None:
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
+    write_text(path, front, text)
+
+
+def write_text(path: pathlib.Path, front: dict, text: str) -> None:
+    """Write front matter and prose."""
     header = yaml.safe_dump(_plain(front), sort_keys=False, allow_unicode=True, width=110)
     path.write_text(f"---\n{header}---\n\n{text}")
 
@@ -149,10 +154,11 @@ def _trained_on(training: dict) -> str:
     """Say what the weights come from."""
     libraries = [name for name in training["inputs"] if "psf" in name]
     psfs = f"a real HST/ACS F814W PSF of {libraries[0]}" if libraries else "a model of the ACS PSF"
-    return _template(f"card_source_{training['source']}").substitute(psfs=psfs)
+    return read_template(f"card_source_{training['source']}").substitute(psfs=psfs)
 
 
-def _template(name: str) -> string.Template:
+def read_template(name: str) -> string.Template:
+    """Return the prose of a card, with gaps to fill."""
     return string.Template((TEMPLATES / f"{name}.md").read_text())
 
 

@@ -166,8 +166,8 @@ class ScoreDataConfig:
     `amplitude` / (1 + (k / `knee`)^2), k in radian / pixel) or ``maps``: a folder with the float32
     arrays (n, y, x) ``train.npy``, ``validation.npy`` and ``test.npy``, and ``manifest.json``. From
     maps, squares of `crop` pixels are cut at random, flipped and turned if `is_isotropic`; the loss
-    leaves out `margin` pixels at their border, where a network that takes fields to be periodic sees
-    a seam. `count` limits the maps of each split.
+    leaves out `margin` pixels at their border, where a network that takes fields to be periodic
+    sees a seam. `count` limits the maps of each split.
     """
 
     source: str

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +12,7 @@ import tensorflow as tf
 from galsim_hub.population import FILE_NAME as CONDITIONS
 
 from .card import write_card
-from .config import Config
+from .config import Config, ExportConfig
 from .data.fetch import sha256_of
 from .data.pipeline import StampSet
 from .errors import ConfigError
@@ -36,16 +37,9 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         If training is not finished, or the version exists already and `replace` is not given:
         a released version never changes.
     """
-    target = pathlib.Path(config.export.directory) / config.export.name / str(config.export.version)
-    if target.exists() and not replace:
-        raise ConfigError(
-            f"{target} exists, and a released version never changes: raise export.version."
-        )
-    require_finished(pathlib.Path(config.workdir))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    module, conditions = assemble(config)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        folder = pathlib.Path(temporary) / "module"
+
+    def fill(folder: pathlib.Path) -> None:
+        module, conditions = assemble(config)
         write_program(module, folder)
         fit_population(conditions).save(folder)
         write_golden(module, folder / "golden.npz", conditions[:GOLDEN_ROWS])
@@ -53,15 +47,42 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         check_light(folder, folder / "golden.npz")
         write_cover(module, folder / "cover.png", conditions[:COVER_ROWS])
         write_card(config, folder, conditions, module.random_size)
+
+    require_unused(config.export, replace=replace)
+    require_finished(pathlib.Path(config.workdir), ("vae", "flow"))
+    return put_in_place(config.export, fill)
+
+
+def require_unused(export: ExportConfig, *, replace: bool) -> None:
+    """Raise `ConfigError` if the version exists already and may not be replaced."""
+    target = folder_of(export)
+    if target.exists() and not replace:
+        raise ConfigError(
+            f"{target} exists, and a released version never changes: raise export.version."
+        )
+
+
+def put_in_place(export: ExportConfig, fill: Callable[[pathlib.Path], None]) -> pathlib.Path:
+    """Have a folder filled, then move it to where the module belongs, all or nothing."""
+    target = folder_of(export)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        folder = pathlib.Path(temporary) / "module"
+        fill(folder)
         folder.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(folder, target)
     return target
 
 
-def require_finished(workdir: pathlib.Path) -> None:
-    """Raise `ConfigError` unless both fits of a recipe have ended."""
-    open_fits = [n for n in ("vae", "flow") if not (workdir / n / "done.json").is_file()]
+def folder_of(export: ExportConfig) -> pathlib.Path:
+    """Return where a module belongs."""
+    return pathlib.Path(export.directory) / export.name / str(export.version)
+
+
+def require_finished(workdir: pathlib.Path, names: tuple[str, ...]) -> None:
+    """Raise `ConfigError` unless all fits of a recipe have ended."""
+    open_fits = [n for n in names if not (workdir / n / "done.json").is_file()]
     if open_fits:
         raise ConfigError(
             f"The fit of {' and '.join(open_fits)} in {workdir} has not ended: run "
@@ -83,7 +104,7 @@ def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
     return GalaxyModule(vae, flow, config.data.stamp_size, config.data.psf_size), conditions
 
 
-def write_program(module: GalaxyModule, folder: pathlib.Path) -> None:
+def write_program(module: tf.Module, folder: pathlib.Path) -> None:
     """Save the module and keep only what a reader needs."""
     tf.saved_model.save(module, str(folder), signatures=module.signatures())
     (folder / "fingerprint.pb").unlink(missing_ok=True)
@@ -136,7 +157,7 @@ def program_files(folder: pathlib.Path) -> dict[str, str]:
     names = [
         "saved_model.pb",
         *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),
-        *sorted(f"light/{p.name}" for p in (folder / "light").iterdir()),
+        *sorted(f"light/{p.name}" for p in (folder / "light").glob("*")),
     ]
     if (folder / CONDITIONS).is_file():
         names.append(CONDITIONS)

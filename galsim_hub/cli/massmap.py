@@ -26,7 +26,7 @@ from ..mass_mapping import (
     read_catalogue,
     read_spectrum,
 )
-from ..mass_mapping.catalogue import COLUMNS
+from ..mass_mapping.catalogue import COLUMNS, read_table
 from ..mass_mapping.field import PIXEL_SCALE
 from .text import positive, print_table, say
 
@@ -89,6 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ECSV with ell and power [sr], for the Wiener filter and the Gaussian prior",
     )
     parser.add_argument(
+        "--marks",
+        type=Path,
+        metavar="FILE",
+        help="CSV, ECSV or FITS with name, ra and dec to circle in the picture (the peaks)",
+    )
+    parser.add_argument(
         "--threshold", type=float, default=2.0, help="of peaks: posterior mean by its std (2)"
     )
 
@@ -105,6 +111,7 @@ def run(args: argparse.Namespace) -> int:
     int
         The exit code.
     """
+    marks = None if args.marks is None else _read_marks(args.marks)
     names: dict[str, str | None] = dict(args.columns)
     if args.unweighted:
         names["weight"] = None
@@ -131,7 +138,9 @@ def run(args: argparse.Namespace) -> int:
     )
     peaks = maps.peaks(args.threshold)[:_SHOWN]
     maps.write(args.output, args.threshold)
-    _draw(maps, peaks).savefig(args.output / "massmap.png", dpi=150)
+    if marks is None:
+        marks = [(row["ra"], row["dec"], f"{row['significance']:.1f}") for row in peaks]
+    _draw(maps, marks).savefig(args.output / "massmap.png", dpi=150)
     checkpoint.unlink(missing_ok=True)
     for name in ("acceptance", "chi2", "n_data"):
         if name in maps.diagnostics:
@@ -147,14 +156,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _draw(maps: MassMaps, peaks: Any) -> Any:
+def _read_marks(path: Path) -> list[tuple[float, float, str]]:
+    table = read_table(path, ["ra", "dec", "name"])
+    rows = zip(table["ra"], table["dec"], table["name"], strict=True)
+    return [(float(ra), float(dec), str(name)) for ra, dec, name in rows]
+
+
+def _draw(maps: MassMaps, marks: list[tuple[float, float, str]]) -> Any:
     panels = {
         "Kaiser-Squires, smoothed": maps.direct.convergence,
         "Wiener filter": maps.wiener,
         "Posterior mean": maps.mean,
         "Posterior standard deviation": maps.std,
     }
-    marks = [(row["ra"], row["dec"], f"{row['significance']:.1f}") for row in peaks]
     return mass_maps(panels, maps.field.wcs(), marks)
 
 

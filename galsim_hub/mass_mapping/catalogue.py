@@ -110,7 +110,7 @@ def read_catalogue(
     """
     path = Path(path)
     wanted = {name: name for name in COLUMNS} | dict(names or {})
-    table = _read_table(path, [column for column in wanted.values() if column])
+    table = read_table(path, [column for column in wanted.values() if column])
     columns = {name: table[column] for name, column in wanted.items() if column}
     if not len(columns["ra"]):
         raise TableError(f"Catalogue {path} has no rows.", str(path))
@@ -121,7 +121,23 @@ def read_catalogue(
     return ShearCatalogue(**columns)
 
 
-def _read_table(path: Path, columns: list[str]) -> Mapping[str, Any]:
+def read_table(path: Path, columns: list[str]) -> Mapping[str, Any]:
+    """Read columns of a table in any format.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    columns : list of str
+
+    Returns
+    -------
+    mapping of str to array or astropy Column
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read or lacks a column.
+    """
     if not path.is_file():
         raise TableError(f"No catalogue at {path}.", str(path))
     from astropy.io.registry import IORegistryError

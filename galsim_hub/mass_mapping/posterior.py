@@ -98,8 +98,7 @@ def sample_learned(
     MassMapError
         If the module has other pixels or takes other sides.
     """
-    from ..score import GaussianLikelihood, KaiserSquires, ScorePrior
-    from ..score.sampling import annealed_hmc
+    from ..score import GaussianLikelihood, KaiserSquires, ScorePrior, annealed_hmc
 
     prior = ScorePrior(address)
     shape = shear_map.field.shape

@@ -29,10 +29,19 @@ except ImportError as error:
         "tensorflow",
     ) from error
 
+from .diagnostics import effective_sample_size, r_hat
 from .gaussian import GaussianPrior
 from .likelihood import GaussianLikelihood
+from .line_integral import loop_defect
 from .operators import Blur, Identity, LinearOperator, MaskedFourier
 from .prior import Prior, ScorePrior
+from .sampling import (
+    Posterior,
+    annealed_hmc,
+    annealed_langevin,
+    maximum_a_posteriori,
+    probability_flow,
+)
 from .shear import KaiserSquires
 
 __all__ = [
@@ -43,6 +52,14 @@ __all__ = [
     "KaiserSquires",
     "LinearOperator",
     "MaskedFourier",
+    "Posterior",
     "Prior",
     "ScorePrior",
+    "annealed_hmc",
+    "annealed_langevin",
+    "effective_sample_size",
+    "loop_defect",
+    "maximum_a_posteriori",
+    "probability_flow",
+    "r_hat",
 ]

@@ -6,6 +6,7 @@ better is known, and as the preconditioner of a learned one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,16 @@ class GaussianPrior:
                 "is asked at 0 too.",
                 float(self.power.min()),
             )
+
+    def __repr__(self) -> str:
+        digest = hashlib.sha256(self.power.tobytes()).hexdigest()
+        return f"<galsim_hub.score.GaussianPrior {self.event_shape} {digest[:16]}>"
+
+    @property
+    def std(self) -> float:
+        """The standard deviation of a pixel."""
+        counts = multiplicity(self.event_shape[1])
+        return float(np.sqrt((self.power * counts).sum() / np.prod(self.event_shape)))
 
     @property
     def sigma_range(self) -> tuple[float, float]:

@@ -26,13 +26,12 @@ _N_STEPS = 40  # between the ends of the trained range; Heun's error is then bel
 
 
 class Prior(Protocol):
-    """Say what a sampler needs of a prior.
+    """Say what a sampler needs of a prior."""
 
-    Attributes
-    ----------
-    sigma_range : tuple of 2 float
-        The noise levels for which it has a score.
-    """
+    @property
+    def std(self) -> float:
+        """Return the standard deviation of the fields' values."""
+        ...
 
     @property
     def sigma_range(self) -> tuple[float, float]:

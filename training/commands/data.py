@@ -3,7 +3,8 @@
 import argparse
 import json
 
-from ..config import Config, ConvergenceConfig
+from ..config import Config, ConvergenceConfig, ScoreConfig
+from ..errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
 
 
-def run(config: Config | ConvergenceConfig, args: argparse.Namespace) -> None:
+def run(config: Config | ConvergenceConfig | ScoreConfig, args: argparse.Namespace) -> None:
     """Build what is missing and print the counts."""
     if isinstance(config, ConvergenceConfig):
         from ..data import convergence
@@ -22,6 +23,12 @@ def run(config: Config | ConvergenceConfig, args: argparse.Namespace) -> None:
         manifest = convergence.build(config)
         print(json.dumps({k: manifest[k] for k in ("counts", "pixel_scale_arcmin")}))
         return
+    if isinstance(config, ScoreConfig):
+        raise ConfigError(
+            f"Data of source {config.data.source!r} are not built from this recipe: points and "
+            "Gaussian fields are drawn during training, and maps are a folder that data.directory "
+            "names (training/configs/convergence_maps.yaml makes one)."
+        )
     from ..data import build, fetch
 
     if config.data.catalogue_sha256 == fetch.CATALOGUE_SHA256:

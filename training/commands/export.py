@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..config import Config
+from ..config import Config, ScoreConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,8 +12,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Config | ScoreConfig, args: argparse.Namespace) -> None:
     """Export and print where the module is."""
+    if isinstance(config, ScoreConfig):
+        from ..score.export import export_score
+
+        print(export_score(config, replace=args.replace))
+        return
     from ..export import export
 
     print(export(config, replace=args.replace))

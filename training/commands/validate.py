@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 
-from ..config import Config
+from ..config import Config, ScoreConfig
 
 PARTS = ("population", "latents", "conditions", "real", "isotropy", "shear")
 
@@ -37,8 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(config: Config, args: argparse.Namespace) -> None:
+def run(config: Config | ScoreConfig, args: argparse.Namespace) -> None:
     """Measure the parts asked for, then report on every part measured so far."""
+    if isinstance(config, ScoreConfig):
+        validate_score(config, args)
+        return
     from ..validation import report
     from ..validation.part import load_bars, load_parts
     from ..validation.run import Validation
@@ -61,7 +64,24 @@ def run(config: Config, args: argparse.Namespace) -> None:
         add_fidelity(locate(validation.model.file_name).folder, fidelity)
 
 
-def address_of(config: Config, args: argparse.Namespace) -> str:
+def validate_score(config: ScoreConfig, args: argparse.Namespace) -> None:
+    """Measure a score prior whole, and print the table."""
+    from galsim_hub.score import ScorePrior
+
+    from ..score import validation
+    from ..score.export import add_fidelity, fidelity_table
+
+    prior = ScorePrior(address_of(config, args))
+    protocol, rows = validation.measure(config, prior)
+    fidelity = {"protocol": protocol, "rows": [row._asdict() for row in rows]}
+    print(fidelity_table(fidelity))
+    if args.update_card:
+        from galsim_hub.registry import locate
+
+        add_fidelity(locate(prior.file_name).folder, fidelity)
+
+
+def address_of(config: Config | ScoreConfig, args: argparse.Namespace) -> str:
     """Return the module to measure: the one named, or the recipe's own."""
     export = config.export
     return args.module or str(pathlib.Path(export.directory) / export.name / str(export.version))

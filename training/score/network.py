@@ -23,17 +23,13 @@ from ..config import ScoreNetworkConfig
 FREQUENCIES = 16  # of the embedding of log sigma
 
 
-@keras.saving.register_keras_serializable("galsim_hub")
 class WrappedConvolution(layers.Layer):
     """A 3x3 convolution on a torus."""
 
-    def __init__(self, width: int, spectral_norm: bool, start: str = "glorot_uniform", **kwargs):  # noqa: FBT001 - a layer's configuration is positional in Keras
-        super().__init__(**kwargs)
+    def __init__(self, width: int, start: str = "glorot_uniform", *, bounded: bool = False):
+        super().__init__()
         convolution = layers.Conv2D(width, 3, padding="valid", kernel_initializer=start)
-        is_bounded = (
-            spectral_norm and start != "zeros"
-        )  # a kernel of zeros has no norm to divide by
-        self.inner = layers.SpectralNormalization(convolution) if is_bounded else convolution
+        self.inner = layers.SpectralNormalization(convolution) if bounded else convolution
 
     def build(self, input_shape):
         """Build the convolution inside."""
@@ -46,6 +42,35 @@ class WrappedConvolution(layers.Layer):
         if isinstance(self.inner, layers.SpectralNormalization):
             return self.inner(x, training=training)
         return self.inner(x)
+
+
+class GroupNorm(layers.Layer):
+    """Give groups of channels mean zero and variance one over an image, then scale and shift each.
+
+    As Keras' own, whose reshaping of whole images takes a sixth of the network's time.
+    """
+
+    def __init__(self, groups: int, **kwargs):
+        super().__init__(**kwargs)
+        self.groups = groups
+
+    def build(self, input_shape):
+        """Make a scale and a shift a channel."""
+        width = input_shape[-1]
+        self.scale = self.add_weight(shape=(width,), initializer="ones", name="scale")
+        self.shift = self.add_weight(shape=(width,), initializer="zeros", name="shift")
+
+    def call(self, x):
+        """Return the normalised images."""
+        mean = self._by_group(tf.reduce_mean(x, [1, 2]))
+        variance = self._by_group(tf.reduce_mean(x * x, [1, 2])) - mean**2
+        factor = self.scale * tf.math.rsqrt(variance + 1e-5)
+        return x * factor[:, None, None] + (self.shift - mean * factor)[:, None, None]
+
+    def _by_group(self, channels):
+        size = channels.shape[-1] // self.groups
+        groups = tf.reduce_mean(tf.reshape(channels, [-1, self.groups, size]), axis=-1)
+        return tf.repeat(groups, size, axis=-1)
 
 
 def embed_level(log_level, width: int):
@@ -61,12 +86,12 @@ def image_block(x, level, width: int, config: ScoreNetworkConfig):
     """Return x plus two convolutions of it, the second one scaled and shifted by the level."""
     if x.shape[-1] != width:
         x = layers.Conv2D(width, 1)(x)
-    h = layers.Activation("silu")(layers.GroupNormalization(config.groups)(x))
-    h = WrappedConvolution(width, config.spectral_norm)(h)
-    h = layers.GroupNormalization(config.groups)(h)
+    h = layers.Activation("silu")(GroupNorm(config.groups)(x))
+    h = WrappedConvolution(width, bounded=config.spectral_norm)(h)
+    h = GroupNorm(config.groups)(h)
     scale, shift = ops.split(layers.Dense(2 * width)(level)[:, None, None], 2, axis=-1)
     h = layers.Activation("silu")(h * (1.0 + scale) + shift)
-    return x + WrappedConvolution(width, config.spectral_norm, "zeros")(h)
+    return x + WrappedConvolution(width, "zeros")(h)
 
 
 def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
@@ -74,7 +99,7 @@ def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
     fields = keras.Input((None, None, channels))
     log_level = keras.Input((1,))
     level = embed_level(log_level, config.embedding)
-    x, passed = WrappedConvolution(config.widths[0], False)(fields), []
+    x, passed = WrappedConvolution(config.widths[0])(fields), []
     for depth, width in enumerate(config.widths):
         if depth:
             x = layers.Conv2D(width, 2, strides=2)(x)
@@ -86,8 +111,8 @@ def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
         x = layers.Concatenate()([x, skip])
         for _ in range(config.blocks):
             x = image_block(x, level, width, config)
-    x = layers.Activation("silu")(layers.GroupNormalization(config.groups)(x))
-    return keras.Model([fields, log_level], WrappedConvolution(1, False, "zeros")(x))
+    x = layers.Activation("silu")(GroupNorm(config.groups)(x))
+    return keras.Model([fields, log_level], WrappedConvolution(1, "zeros")(x))
 
 
 def build_dense(size: int, channels: int, config: ScoreNetworkConfig) -> keras.Model:

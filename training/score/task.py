@@ -42,7 +42,7 @@ class ScoreTask:
         self._scaled = tf.function(self.model.scaled)
 
     def measure_power(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return wavenumbers and power spectrum of the training set, of whole maps if it has any."""
+        """Return wavenumbers and power spectrum of the training set, of whole maps if any."""
         if self.config.data.source == "maps":
             maps = self.source.maps("train")
             rows = np.linspace(0, len(maps) - 1, min(len(maps), _POWER_SAMPLES)).astype(int)

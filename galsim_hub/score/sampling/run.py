@@ -1,0 +1,111 @@
+"""Advance chains step by step, with progress, and with checkpoints to resume from.
+
+The random numbers of a step are those of the seed and the step, so a run that was interrupted ends
+with the very samples that it would have had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SamplingError
+
+__all__ = ["Progress", "State", "run_steps"]
+
+State = dict[str, NDArray[Any]]
+Progress = Callable[[int, int], None]
+
+_SAVE_EVERY = 60.0  # [s]
+
+
+def run_steps(
+    advance: Callable[[int, State], State],
+    state: State,
+    n_steps: int,
+    *,
+    settings: Mapping[str, Any],
+    checkpoint: str | os.PathLike[str] | None,
+    progress: Progress | None,
+) -> State:
+    """Call `advance` for every step, from where a checkpoint stands.
+
+    Parameters
+    ----------
+    advance : callable
+        From the step's number and the state before it to the state after it.
+    state : dict of str to ndarray
+        Where to start.
+    n_steps : int
+    settings : mapping
+        What makes the run the same run: a checkpoint of others is refused.
+    checkpoint : path, optional
+        A file to save the state in, every minute and at the end.
+    progress : callable, optional
+        Is told the number of steps done, and of all.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    SamplingError
+        If the checkpoint is another run's, or a field is not finite any more.
+    """
+    path = None if checkpoint is None else Path(checkpoint)
+    mark = _fingerprint(settings, state, n_steps)
+    first, state = _load(path, mark, state)
+    saved = time.monotonic()
+    for step in range(first, n_steps):
+        state = advance(step, state)
+        if not np.isfinite(state["x"]).all():
+            raise SamplingError(
+                f"Fields are not finite after step {step + 1}. Start with a smaller step_size.",
+                "step_size",
+            )
+        if progress is not None:
+            progress(step + 1, n_steps)
+        if path is not None and (time.monotonic() - saved > _SAVE_EVERY or step + 1 == n_steps):
+            _save(path, mark, step + 1, state)
+            saved = time.monotonic()
+    return state
+
+
+def _fingerprint(settings: Mapping[str, Any], state: State, n_steps: int) -> str:
+    digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True, default=str).encode())
+    digest.update(str(n_steps).encode())
+    for name in sorted(state):
+        digest.update(name.encode() + np.ascontiguousarray(state[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _load(path: Path | None, mark: str, state: State) -> tuple[int, State]:
+    if path is None or not path.is_file():
+        return 0, state
+    with np.load(path) as stored:
+        if str(stored["mark"]) != mark:
+            raise SamplingError(
+                f"Checkpoint {path} is of a run with other data, settings or starting fields. "
+                "Delete it, or choose another file.",
+                "checkpoint",
+                str(path),
+            )
+        return int(stored["step"]), {name: stored[f"state/{name}"] for name in state}
+
+
+def _save(path: Path, mark: str, step: int, state: State) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as stream:
+        arrays = {f"state/{name}": values for name, values in state.items()}
+        np.savez(stream, mark=mark, step=step, **arrays)  # type: ignore[arg-type]
+    os.replace(part, path)  # whole or not at all

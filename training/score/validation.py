@@ -1,0 +1,131 @@
+"""How good a score prior is: against the exact score where there is one, against held-out data."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from galsim_hub.score import GaussianPrior, ScorePrior, loop_defect
+from galsim_hub.score.fourier import wavenumbers
+
+from ..config import ScoreConfig
+from ..validation.latents import classifier_accuracy
+from . import two_moons
+from .data import GaussianField, open_source
+
+SEED = 2022
+POINTS = 4000
+FIELDS = 64
+MOON_LEVELS = (0.05, 0.1, 0.2, 0.5, 1.0)
+FIELD_LEVELS = (0.05, 0.1, 0.3, 1.0, 3.0)  # [standard deviations]
+LOW, HIGH = 0.15, 2.0  # [radian / pixel] where power spectra are compared
+
+
+class Row(NamedTuple):
+    """One line of a card's table."""
+
+    quantity: str
+    value: str
+    bar: str
+
+
+def measure(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]]:
+    """Return what was done, and a row for everything that was measured."""
+    measures = {"two_moons": measure_moons, "gaussian_field": measure_field, "maps": measure_maps}
+    return measures[config.data.source](config, prior)
+
+
+def measure_moons(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]]:
+    """Compare with the exact score, and samples with points, by a classifier."""
+    rng = np.random.default_rng(SEED)
+    rows = []
+    for sigma in MOON_LEVELS:
+        noise = rng.standard_normal((POINTS, 2))
+        x = two_moons.sample(POINTS, rng) + sigma * noise
+        error = prior.score(x, sigma).numpy() - two_moons.exact_score(x, sigma)
+        rms = sigma * np.sqrt(np.mean(np.sum(error**2, axis=1)))
+        rows.append(Row(f"rms error of sigma score, sigma {sigma:g}", f"{rms:.3f}", "0.1"))
+    points, drawn = two_moons.sample(POINTS, rng), prior.sample(POINTS, SEED)
+    accuracy, error = classifier_accuracy(points, drawn, np.empty((POINTS, 0)))
+    rows.append(Row("C2ST of samples", f"{accuracy:.3f} +- {error:.3f}", "0.55"))
+    low = prior.sigma_range[0]
+    x = two_moons.sample(500, rng) + low * rng.standard_normal((500, 2))
+    gap = prior.log_prob(x, SEED, n_probes=16) - two_moons.exact_log_prob(x, low)
+    rows.append(Row("mean error of log_prob [nat]", f"{gap.mean():+.3f}", ""))
+    rows.append(Row("rms scatter of log_prob [nat]", f"{gap.std():.3f}", ""))
+    rows.append(defect(prior, two_moons.sample(POINTS, rng), 0.1))
+    protocol = (
+        f"{POINTS:,} points never seen a level, against the exact score; the root mean square of "
+        f"the vector's error. A two-layer classifier tells {POINTS:,} samples from as many points: "
+        "0.5 is best. log_prob of 500 points at the lowest level."
+    )
+    return protocol, rows
+
+
+def measure_field(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]]:
+    """Compare with the exact score and the Wiener filter, and the power of samples."""
+    source = open_source(config.data)
+    assert isinstance(source, GaussianField)
+    shape = (config.data.crop, config.data.crop)
+    exact = GaussianPrior(source.power, shape)
+    fields = exact.sample(FIELDS, SEED)
+    noise = np.random.default_rng(SEED).standard_normal(fields.shape).astype(np.float32)
+    rows = []
+    for level in FIELD_LEVELS:
+        sigma = level * prior.std
+        x = fields + sigma * noise
+        mine, truth = prior.score(x, sigma).numpy(), exact.score(x, sigma).numpy()
+        cosine = np.sum(mine * truth) / np.sqrt(np.sum(mine**2) * np.sum(truth**2))
+        bar = "0.99" if level >= 0.1 else "0.97"
+        rows.append(Row(f"cosine with the exact score, {level:g} std", f"{cosine:.4f}", bar))
+        excess = np.mean((prior.denoise(x, sigma).numpy() - fields) ** 2)
+        excess /= np.mean((exact.denoise(x, sigma).numpy() - fields) ** 2)
+        rows.append(Row(f"MSE over the Wiener filter's, {level:g} std", f"{excess:.4f}", "1.02"))
+    drawn = prior.sample(FIELDS, SEED, shape)
+    rows.append(power_row(drawn, fields, "0.03"))
+    rows.append(defect(prior, fields, 0.1 * prior.std))
+    return f"{FIELDS} fields never seen, {shape[0]}x{shape[1]} pixels.", rows
+
+
+def measure_maps(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]]:
+    """Compare the denoiser with the Wiener filter, and the power of samples with held-out maps."""
+    source = open_source(config.data)
+    fields = source.batch("test", FIELDS, SEED, 0)
+    wiener = prior.gaussian(fields.shape[1:])
+    assert wiener is not None
+    noise = np.random.default_rng(SEED).standard_normal(fields.shape).astype(np.float32)
+    inside = slice(config.data.margin, config.data.crop - config.data.margin)
+    rows = []
+    for level in FIELD_LEVELS[1:]:
+        sigma = level * prior.std
+        x = fields + sigma * noise
+        mine, rival = (
+            np.mean((p.denoise(x, sigma).numpy() - fields)[:, inside, inside] ** 2)
+            for p in (prior, wiener)
+        )
+        text = f"{mine / rival:.4f}"
+        rows.append(Row(f"MSE over the Wiener filter's, noise {level:g} std", text, "1"))
+    drawn = prior.sample(FIELDS, SEED, fields.shape[1:])
+    rows.append(power_row(drawn, fields, "0.05"))
+    rows.append(defect(prior, fields, 0.1 * prior.std))
+    protocol = f"{FIELDS} squares of the test split, without the margin."
+    return protocol, rows
+
+
+def power_row(drawn: np.ndarray, fields: np.ndarray, bar: str) -> Row:
+    """Compare power spectra in bins, under the same window, because maps are no torus."""
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in fields.shape[1:]))
+    squares = [
+        np.mean(np.abs(np.fft.rfft2(maps * window, norm="ortho")) ** 2, axis=0).ravel()
+        for maps in (drawn, fields)
+    ]
+    which = np.digitize(wavenumbers(fields.shape[1:]).ravel(), np.geomspace(LOW, HIGH, 9))
+    sums = [np.bincount(which, values, minlength=10)[1:9] for values in squares]
+    worst = float(np.max(np.abs(sums[0] / sums[1] - 1.0)))
+    return Row("power of samples, worst of 8 bins off by", f"{worst:.3f}", bar)
+
+
+def defect(prior: ScorePrior, clean: np.ndarray, sigma: float) -> Row:
+    """Measure the loop defect on noisy data."""
+    noise = np.random.default_rng(SEED + 1).standard_normal(clean.shape)
+    value = loop_defect(prior.score, (clean + sigma * noise).astype(np.float32), sigma, SEED)
+    return Row(f"loop defect, sigma {sigma:.3g}", f"{value:.4f}", "")
