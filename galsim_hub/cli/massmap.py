@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--marks",
         type=Path,
         metavar="FILE",
-        help="CSV, ECSV or FITS with name, ra and dec to circle in the picture (the peaks)",
+        help="ECSV or FITS with name, ra and dec to circle in the picture (the peaks)",
     )
     parser.add_argument(
         "--threshold", type=float, default=2.0, help="of peaks: posterior mean by its std (2)"
