@@ -147,9 +147,10 @@ def mass_maps(
         drawn = axes.imshow(pixels, origin="lower", cmap="magma", vmin=low, vmax=high)
         figure.colorbar(drawn, ax=axes, shrink=0.85)
         axes.set_title(title, fontsize=10)
-        axes.set_xlabel("right ascension", fontsize=8)
-        axes.set_ylabel("declination", fontsize=8)
-        axes.tick_params(labelsize=7)
+        for name, coordinate in zip(("right ascension", "declination"), axes.coords, strict=True):
+            coordinate.set_major_formatter("d.d")  # degrees, as catalogues have them
+            coordinate.set_axislabel(name, fontsize=8)
+            coordinate.set_ticklabel(size=7)
         for ra, dec, text in marks:
             x, y = wcs.wcs_world2pix(ra, dec, 0)
             axes.plot(x, y, "o", mfc="none", mec="white", ms=9, mew=0.8)

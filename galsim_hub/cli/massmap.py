@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
     maps.write(args.output, args.threshold)
     if marks is None:
         marks = [(row["ra"], row["dec"], f"{row['significance']:.1f}") for row in peaks]
-    _draw(maps, marks).savefig(args.output / "massmap.png", dpi=150)
+    _draw(maps, marks).savefig(args.output / "massmap.png", dpi=110)
     checkpoint.unlink(missing_ok=True)
     for name in ("acceptance", "chi2", "n_data"):
         if name in maps.diagnostics:
