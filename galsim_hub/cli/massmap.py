@@ -5,8 +5,9 @@
 
 The folder then holds kaiser_squires.fits, wiener.fits, posterior_mean.fits, posterior_std.fits,
 samples.fits, peaks.ecsv and massmap.png. e1 is positive along x, e2 along the diagonal x = y, with
-x towards the west (falling right ascension) and y to the north; --flip-e1 and --flip-e2 are for
-catalogues that count otherwise. A run that was interrupted goes on when it is started again.
+x towards the west (falling right ascension) and y to the north. With x towards the east, give
+--flip-e2; for angles counted from north through east, --flip-e1 --flip-e2. A run that was
+interrupted goes on when it is started again.
 """
 
 from __future__ import annotations

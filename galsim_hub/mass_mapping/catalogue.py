@@ -23,7 +23,7 @@ _PARQUET = (".parquet", ".parq", ".pq")
 class ShearCatalogue:
     """Hold galaxies that a map of mass is made from; those of weight zero are left out.
 
-    Parameters
+    Attributes
     ----------
     ra, dec : array_like
         [deg]; any turn of the right ascension.
@@ -71,12 +71,14 @@ class ShearCatalogue:
     def flip(self, *, e1: bool = False, e2: bool = False) -> ShearCatalogue:
         """Return the catalogue with components of the other sign.
 
+        Both change for angles counted from north through east, as position angles are.
+
         Parameters
         ----------
         e1 : bool
-            For angles counted from the north, as is the position angle.
+            Whether e1 is positive along y so far.
         e2 : bool
-            For x towards the east.
+            Whether e2 was counted with x towards the east.
 
         Returns
         -------

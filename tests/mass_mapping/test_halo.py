@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -71,3 +73,15 @@ def test_noise_of_the_direct_map_is_its_scatter_without_mass(make_catalogue):
     scatter = np.nanstd(inner[0] / inner[1])
     # About 25 independent patches along each side: sqrt(1 / (2 * 600)) is 3%.
     assert scatter == pytest.approx(1.0, abs=0.12)
+
+
+def test_ellipticities_of_position_angles_need_both_signs_changed(make_catalogue):
+    centre, halo = PLACES["equator"]
+    catalogue = make_catalogue(centre, halo)
+    distance, bearing = seen_from(catalogue.ra, catalogue.dec, *halo)
+    # Stretched across the bearing, whose angle runs from north through east.
+    stretch, angle = EINSTEIN_RADIUS / (2 * np.maximum(distance, 0.5)), bearing + np.pi / 2
+    components = {"e1": stretch * np.cos(2 * angle), "e2": stretch * np.sin(2 * angle)}
+    _, direct = map_halo(dataclasses.replace(catalogue, **components).flip(e1=True, e2=True))
+    _, right = map_halo(catalogue)
+    assert np.nanmax(direct.convergence) == pytest.approx(np.nanmax(right.convergence), rel=0.1)
