@@ -26,12 +26,39 @@ class ShearMap:
     noise_std : ndarray of float64, shape (y, x)
         Standard deviation of either component; infinite in pixels without a galaxy.
     n_galaxies : ndarray of int, shape (y, x)
+
+    Raises
+    ------
+    MassMapError
+        If arrays are not of the field's shape, no pixel has a galaxy, or one that has is not a
+        number or without noise.
     """
 
     field: Field
     shear: NDArray[np.float64]
     noise_std: NDArray[np.float64]
     n_galaxies: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        shapes = self.shear.shape[1:], self.noise_std.shape, self.n_galaxies.shape
+        if self.shear.ndim != 3 or len(self.shear) != 2 or set(shapes) != {self.field.shape}:
+            raise MassMapError(
+                f"A field of {self.field.shape} pixels needs shear of shape (2, y, x), and noise "
+                f"and counts of (y, x); got {self.shear.shape}, {shapes[1]} and {shapes[2]}.",
+                "shear",
+                self.shear.shape,
+            )
+        if not self.is_seen.any():
+            raise MassMapError("The map is masked everywhere: no pixel has a galaxy.", "n_galaxies")
+        seen = np.stack([*self.shear, self.noise_std])[:, self.is_seen]
+        if not (np.isfinite(seen).all() and (seen[2] > 0).all()):
+            n_bad = np.count_nonzero(~(np.isfinite(seen).all(axis=0) & (seen[2] > 0)))
+            raise MassMapError(
+                f"{n_bad} pixels with galaxies have a shear that is no number, or noise that is "
+                "not positive. Set their n_galaxies to 0, shear to 0 and noise_std to inf.",
+                "shear",
+                n_bad,
+            )
 
     @property
     def precision(self) -> NDArray[np.float64]:

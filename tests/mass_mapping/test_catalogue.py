@@ -8,7 +8,13 @@ from astropy import units
 from astropy.table import MaskedColumn, Table
 
 from galsim_hub.errors import MassMapError, TableError
-from galsim_hub.mass_mapping import Field, ShearCatalogue, make_shear_map, read_catalogue
+from galsim_hub.mass_mapping import (
+    Field,
+    ShearCatalogue,
+    ShearMap,
+    make_shear_map,
+    read_catalogue,
+)
 
 ROWS = {
     "ra": [359.9, 0.1, 0.2],
@@ -114,6 +120,22 @@ def test_galaxies_without_scatter_need_a_shape_noise():
     with pytest.raises(MassMapError, match="--shape-noise"):
         make_shear_map(catalogue, field)
     assert make_shear_map(catalogue, field, shape_noise=0.3).noise_std.min() == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shear": np.zeros((2, 3, 4))}, r"got \(2, 3, 4\), \(3, 3\) and \(3, 3\)"),
+        ({"shear": np.full((2, 3, 3), np.nan)}, "9 pixels with galaxies"),
+        ({"noise_std": np.zeros((3, 3))}, "noise that is not positive"),
+        ({"n_galaxies": np.zeros((3, 3), int)}, "masked everywhere"),
+    ],
+)
+def test_impossible_map_of_shear_is_refused(changes, message):
+    parts = {"shear": np.zeros((2, 3, 3)), "noise_std": np.ones((3, 3))}
+    parts |= {"n_galaxies": np.ones((3, 3), int)}
+    with pytest.raises(MassMapError, match=message):
+        ShearMap(Field(0.0, 0.0, (3, 3), 1.0), **{**parts, **changes})
 
 
 def test_pixel_holds_the_weighted_mean_and_its_noise():

@@ -92,9 +92,8 @@ def test_checkpoint_of_another_seed_is_refused(shear_map, power, tmp_path):
 
 def test_field_of_the_prior_has_the_power_that_was_asked_for():
     field, table = Field(0.0, 0.0, (48, 48), 1.0), SpectrumTable([100.0, 1e5], [1e-9, 1e-9])
-    blind = ShearMap(
-        field, np.zeros((2, 48, 48)), np.full((48, 48), np.inf), np.zeros((48, 48), int)
-    )
+    # Noise of a hundred a pixel tells nothing.
+    blind = ShearMap(field, np.zeros((2, 48, 48)), np.full((48, 48), 100.0), np.ones((48, 48), int))
     draw = GaussianPosterior(blind, table.of_modes(field)).sample(seed=4)
     # White: C_ell is the variance times the area of a pixel; 2304 pixels, 5 sigma.
     assert draw.var() * np.radians(1 / 60) ** 2 == pytest.approx(1e-9, rel=5 * np.sqrt(2 / 2304))
