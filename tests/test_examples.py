@@ -21,6 +21,7 @@ def workdir(tmp_path, monkeypatch, module_folder):
     copy = shutil.copytree(EXAMPLES, tmp_path / "examples")
     for path in copy.glob("0*.py"):
         text = path.read_text().replace("hub:cosmos", str(module_folder))
+        text = text.replace("N_SAMPLES = 2000", "N_SAMPLES = 20")
         path.write_text(text.replace("N_CELLS = 64", "N_CELLS = 16"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -63,6 +64,7 @@ def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
         ("01_python.py", "python.fits"),
         ("03_same_galaxy.py", "same_galaxy.png"),
         ("04_particle_mesh.py", "particle_mesh.png"),
+        ("05_two_moons.py", "two_moons.png"),
     ],
 )
 def test_script_runs(workdir, script, output):

@@ -61,11 +61,12 @@ def test_a_model_is_built_and_pickled_without_an_engine(module_folder):
     assert _run(code).strip() == "False"
 
 
-def test_the_particle_mesh_without_tensorflow_says_what_to_install():
+@pytest.mark.parametrize("name", ["particle_mesh", "score"])
+def test_a_companion_without_tensorflow_says_what_to_install(name):
     code = (
         "import sys; sys.modules['tensorflow'] = None  # as if it were not installed\n"
         "import galsim_hub\n"
-        "try: import galsim_hub.particle_mesh\n"
+        f"try: import galsim_hub.{name}\n"
         "except galsim_hub.errors.EngineError as error: print(error)"
     )
     assert "pip install 'galsim-hub[tensorflow]'" in _run(code)

@@ -36,6 +36,12 @@ catalog = {{{catalog}}}
 for galaxy in model.sample(catalog, rng=galsim.BaseDeviate(42)):
     image = galaxy.drawImage(scale=0.2)
 """
+SCORE = """import galsim_hub
+
+prior = galsim_hub.load("{address}")
+samples = prior.sample(4, seed=42{shape})
+scores = prior.score(samples, 0.1 * prior.std)
+"""
 YAML = """modules: [galsim_hub]
 input:
   generative_model: {{ file_name: '{address}'{band} }}
@@ -108,7 +114,7 @@ def describe(folder: Path, output: Path, cache: Path) -> dict[str, Any]:
         "prose": Markup(render_prose(folder / "card.md")),
         "gallery": gallery,
         "strip": frame_strip(gallery) if gallery else "",
-        "snippets": make_snippets(spec) if spec.kind == "galaxy" else [],
+        "snippets": make_snippets(spec),
     }
 
 
@@ -122,6 +128,13 @@ def render_prose(card: Path) -> str:
 
 def make_snippets(spec: ModuleSpec) -> list[dict[str, str]]:
     """Write the lines that use a module, at the middle of its ranges."""
+    if spec.kind == "score_prior":
+        side = 8 * spec.prior.get("multiple_of", 1)
+        shape = f", shape=({side}, {side})" if None in spec.prior["event_shape"] else ""
+        text = SCORE.format(address=f"hub:{spec.label}", shape=shape)
+        return [{"title": "From Python", "text": text}]
+    if spec.kind != "galaxy":
+        return []
     values = {condition.name: f"{condition.at(0.5):.3g}" for condition in spec.inputs}
     address, band = f"hub:{spec.label}", show_band(spec)
     return [

@@ -108,5 +108,7 @@ def filtered(fields: Tensor, response: Tensor) -> Tensor:
     -------
     tensor of float32, shape (n, y, x)
     """
-    modes = to_modes(fields) * tf.cast(response, tf.complex64)
+    response = tf.convert_to_tensor(response, tf.float32)
+    # Not a cast, whose gradient would warn of the imaginary part that it drops.
+    modes = to_modes(fields) * tf.complex(response, tf.zeros_like(response))
     return to_field(modes, (fields.shape[-2], fields.shape[-1]))

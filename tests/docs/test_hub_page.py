@@ -17,6 +17,7 @@ import yaml
 from astropy.io import fits
 
 from galsim_hub.cli import main
+from galsim_hub.registry import bundled_root
 from galsim_hub.spec import read_spec
 
 BUILD = Path(__file__).parents[2] / "docs" / "hub" / "build.py"
@@ -26,10 +27,12 @@ MOST_BYTES = 4_000_000
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, discs_folder, bands_folder):
-    """Build the page of two modules: one with three sliders and views, one with bands."""
+    """Build the page of three modules: with three sliders and views, with bands, a score prior."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copytree(discs_folder, folder / "modules" / "discs" / "1")
     shutil.copytree(bands_folder, folder / "modules" / "bands" / "1")
+    moons = bundled_root() / "two_moons_score" / "1"
+    shutil.copytree(moons, folder / "modules" / "two_moons_score" / "1")
     command = [sys.executable, BUILD, folder / "hub", "--modules", folder / "modules"]
     command += ["--cache", folder / "cache"]
     subprocess.run(command, check=True, timeout=300)
@@ -68,7 +71,18 @@ def test_every_module_has_a_page_and_is_on_the_first(site):
         "index.html",
         "discs-1.html",
         "bands-1.html",
+        "two_moons_score-1.html",
     }
+
+
+def test_the_page_of_a_score_prior_speaks_of_no_conditions(site, builder):
+    page = (site / "two_moons_score-1.html").read_text()
+    assert "Conditions" not in page
+    assert "C2ST" in page  # of its card
+    (snippet,) = builder.make_snippets(read_spec(bundled_root() / "two_moons_score" / "1"))
+    names = {}
+    exec(snippet["text"], names)
+    assert names["scores"].shape == (4, 2)
 
 
 def test_everything_a_page_shows_is_beside_it(site):

@@ -110,11 +110,12 @@ def test_masked_and_blurred_data_give_the_dense_solution(rng):
     assert np.abs(found.samples[0] - expected).max() < 0.02 * np.abs(expected).max()
 
 
-def test_the_flow_goes_towards_the_data(prior, likelihood):
-    start = np.zeros((2, SIDE, SIDE))
-    found = score.probability_flow(prior, likelihood, start, seed=6, n_steps=20)
-    empty = likelihood.chi2(start).numpy()
-    assert (found.diagnostics["chi2"] < 0.5 * empty).all()
+def test_the_flow_ends_chains_without_leaving_the_posterior(prior, likelihood, wiener):
+    mean, variance = wiener
+    exact = score.GaussianPrior(variance, (SIDE, SIDE)).sample(CHAINS, seed=6) + mean
+    found = score.probability_flow(prior, likelihood, exact, seed=6, sigma=(0.1, 0.01))
+    assert np.linalg.norm(found.mean - exact.mean(axis=0)) <= 0.05 * np.linalg.norm(mean)
+    assert found.std.mean() == pytest.approx(exact.std(axis=0).mean(), rel=0.05)
 
 
 def test_interrupted_run_ends_with_the_same_samples(prior, likelihood, tmp_path, monkeypatch):

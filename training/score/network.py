@@ -153,7 +153,9 @@ class GaussianPart(layers.Layer):
         power = self._power(size)
         modes = tf.signal.rfft2d(x)
         inverse = 1.0 / (power + sigma[:, None, None] ** 2)
-        weighted = tf.signal.irfft2d(modes * tf.cast(inverse, tf.complex64), size)
+        # Not a cast, whose gradient would warn of the imaginary part that it drops.
+        response = tf.complex(inverse, tf.zeros_like(inverse))
+        weighted = tf.signal.irfft2d(modes * response, size)
         return x - sigma[:, None, None] ** 2 * weighted, weighted
 
     def _power(self, size: tf.Tensor) -> tf.Tensor:

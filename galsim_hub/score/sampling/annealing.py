@@ -149,7 +149,7 @@ def sample_annealed(
         rate = float(tf.reduce_mean(accepted))
         state["x"], state["acceptance"][step] = x.numpy(), rate
         if is_adaptive and step < plan.n_adapting:
-            state["step_size"] = state["step_size"] * np.exp(_RATE * (rate - _WANTED))
+            state["step_size"] = np.asarray(state["step_size"] * np.exp(_RATE * (rate - _WANTED)))
         if (draw := plan.draw_at(step)) is not None:
             state["draws"][draw] = state["x"]
         return state
@@ -158,7 +158,7 @@ def sample_annealed(
     noise = plan.levels[0] * tf.random.stateless_normal(shape, [seed, 0])
     state: State = {
         "x": (target.initial + noise).numpy(),
-        "step_size": np.float64(step_size),
+        "step_size": np.asarray(float(step_size)),
         "acceptance": np.zeros(len(plan.levels)),
         "draws": np.zeros((plan.n_draws, *shape), np.float32),
     }

@@ -1,4 +1,4 @@
-"""The probability flow of prior and likelihood: one pass from noise to a field."""
+"""The probability flow of prior and likelihood: fields carried down without randomness."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def probability_flow(
 ) -> Posterior:
     """Carry noisy fields down the probability flow, with the likelihood's score added.
 
-    The quickest way to plausible fields, and not a sampler of the posterior, because the annealed
-    sequence is not the noised posterior. Use it to look, or to start `annealed_hmc`.
+    It ends chains, from a low level to a lower one. From a high level it is no sampler: the
+    sequence is not the noised posterior, and where prior and likelihood weigh alike the flow
+    contracts twice as fast as the sequence does, and before it has followed the data.
 
     Parameters
     ----------

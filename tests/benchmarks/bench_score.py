@@ -1,0 +1,113 @@
+"""Print how good score priors and their samplers are: python tests/benchmarks/bench_score.py.
+
+The first lines need nothing but the package. A learned prior of Gaussian fields is measured with
+``--field MODULE`` (training/configs/gaussian_field.yaml), missing Fourier modes with ``--maps
+MODULE FOLDER``, where the folder holds test.npy (n, y, x), fields that the module has not seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from galsim_hub import score
+from training.config import load_config
+from training.score import validation
+
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
+SIDE, NOISE, CHAINS, DRAWS = 32, 0.5, 40, 10
+MODES, LEVEL = 0.25, 0.05  # share of modes that are measured, and their noise [std of a field]
+
+
+def red_power(k: np.ndarray) -> np.ndarray:
+    """Return more power on large scales."""
+    return 5.0 / (1.0 + (k / 0.3) ** 2) ** 2
+
+
+def say(name: str, value: str, bar: str = "") -> None:
+    """Print one line of the table."""
+    print(f"| {name} | {value} | {bar} |", flush=True)
+
+
+def measure_exact(prior: score.Prior, name: str) -> None:
+    """Sample a Gaussian field's posterior and compare with the Wiener filter."""
+    truth = score.GaussianPrior(red_power, (SIDE, SIDE))
+    rng = np.random.default_rng(2)
+    data = truth.sample(1, seed=1)[0] + NOISE * rng.standard_normal((SIDE, SIDE))
+    likelihood = score.GaussianLikelihood(score.Identity(), data, NOISE)
+    starts = [np.repeat(data[None], CHAINS // 2, axis=0), truth.sample(CHAINS // 2, seed=7)]
+    start = time.perf_counter()
+    found = score.annealed_hmc(prior, likelihood, np.concatenate(starts), seed=3, n_draws=DRAWS)
+    seconds = time.perf_counter() - start
+    variance = truth.power * NOISE**2 / (truth.power + NOISE**2)
+    mean = np.fft.irfft2(np.fft.rfft2(data) * variance / NOISE**2, s=(SIDE, SIDE))
+    modes = np.fft.rfft2(found.samples - mean, norm="ortho") / np.sqrt(variance)
+    parts = np.sqrt(2) * np.stack([modes.real, modes.imag], -1)[:, :, 1 : SIDE // 2]
+    k = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None, 1 : SIDE // 2])
+    bands = np.digitize(k, [0.1, 0.2, 0.3, 0.4])
+    ratios = [np.mean(parts[:, bands == band] ** 2) for band in range(5)]
+    error = np.linalg.norm(found.mean - mean) / np.linalg.norm(mean)
+    say(f"{name}: posterior mean off the Wiener filter, rel. L2", f"{error:.3f}", "0.05")
+    say(f"{name}: variance ratio of 5 bands", f"{min(ratios):.3f}-{max(ratios):.3f}", "0.95-1.05")
+    p_values = [stats.kstest(parts[:, i, 2, 0], "norm").pvalue for i in range(0, SIDE, 4)]
+    say(f"{name}: KS p of 8 modes' residuals, lowest", f"{min(p_values):.3f}", "0.01")
+    report = found.diagnostics
+    r_hat, n_effective = report["r_hat"], report["effective_sample_size"]
+    say(f"{name}: R-hat, median and largest", f"{np.median(r_hat):.3f}, {r_hat.max():.3f}", "1.02")
+    say(f"{name}: effective samples a second, median", f"{np.median(n_effective) / seconds:.1f}")
+    say(f"{name}: chi2 / N", f"{report['chi2'].mean() / report['n_data']:.3f}")
+
+
+def measure_module(recipe: str, module: str) -> None:
+    """Print what `training validate` measures."""
+    _, rows = validation.measure(load_config(CONFIGS / recipe), score.ScorePrior(module))
+    for row in rows:
+        say(*row)
+
+
+def measure_missing_modes(module: str, folder: str, n_fields: int = 4, n_chains: int = 8) -> None:
+    """Fill in Fourier modes that were not measured."""
+    prior = score.ScorePrior(module)
+    fields = np.load(Path(folder) / "test.npy", mmap_mode="r")[:n_fields]
+    side = min(fields.shape[1:]) // prior.multiple_of * prior.multiple_of
+    fields = np.asarray(fields[:, :side, :side], np.float32)
+    rng, noise = np.random.default_rng(4), LEVEL * prior.std
+    k = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
+    chance = 1.0 / (1.0 + (k / 0.05) ** 2)  # denser at large scales, as scanners sample
+    chance *= MODES / chance.mean()
+    operator = score.MaskedFourier(rng.random(k.shape) < chance, side)
+    gains, inside = [], {0.68: [], 0.95: []}
+    for number, field in enumerate(fields):
+        seen = operator.forward(field[None]).numpy()
+        data = seen[0] + noise * rng.standard_normal(seen.shape[1])
+        likelihood = score.GaussianLikelihood(operator, data, noise)
+        filled = operator.adjoint(data[None]).numpy()
+        start = np.repeat(filled, n_chains, axis=0)
+        found = score.annealed_hmc(prior, likelihood, start, seed=number, n_draws=4)
+        errors = [np.mean((image - field) ** 2) for image in (filled[0], found.mean)]
+        gains.append(10.0 * np.log10(errors[0] / errors[1]))
+        for share, held in inside.items():
+            low, high = np.quantile(found.samples, [0.5 - share / 2, 0.5 + share / 2], axis=0)
+            held.append(np.mean((low < field) & (field < high)))
+    say(f"PSNR less that of zero-filled, {n_fields} fields [dB]", f"{np.mean(gains):+.2f}", "+5")
+    for share, held in inside.items():
+        bar = "68 +- 3" if share == 0.68 else "95 +- 1.5"
+        say(f"pixels within their {share:.0%} interval", f"{100 * np.mean(held):.1f}%", bar)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--field", metavar="MODULE")
+    parser.add_argument("--maps", nargs=2, metavar=("MODULE", "FOLDER"))
+    args = parser.parse_args()
+    print("| quantity | value | bar |\n|---|---|---|")
+    measure_exact(score.GaussianPrior(red_power, (SIDE, SIDE)), "exact score")
+    measure_module("two_moons.yaml", "hub:two_moons_score")
+    if args.field:
+        measure_module("gaussian_field.yaml", args.field)
+    if args.maps:
+        measure_missing_modes(*args.maps)

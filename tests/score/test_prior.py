@@ -1,0 +1,109 @@
+"""The learned prior inside the package: two moons."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import galsim_hub
+from galsim_hub import score
+from galsim_hub.errors import BandError, FieldError, UnsupportedModuleError
+
+
+@pytest.fixture(scope="module")
+def moons():
+    """Give the module."""
+    return galsim_hub.load("hub:two_moons_score")
+
+
+def distance_to_moons(x):
+    """Give the distance of points to the nearest half circle, without its noise."""
+    angle = np.linspace(0, np.pi, 1000)
+    upper = np.stack([np.cos(angle), np.sin(angle)], 1)
+    lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], 1)
+    nodes = np.concatenate([upper, lower]) - [0.5, 0.25]
+    return np.sqrt(((x[:, None] - nodes) ** 2).sum(-1).min(1))
+
+
+def test_samples_lie_on_both_moons(moons):
+    x = moons.sample(1000, seed=1)
+    np.testing.assert_array_equal(x, moons.sample(1000, seed=1))
+    assert np.sqrt(np.mean(distance_to_moons(x) ** 2)) == pytest.approx(0.05, rel=0.2)
+    assert np.mean(x[:, 1] > 0) == pytest.approx(0.5, abs=0.08)  # 2% by chance, and a bar of 5%
+
+
+def test_denoiser_brings_points_back(moons):
+    x = moons.sample(500, seed=2)
+    seen = x + 0.3 * np.random.default_rng(3).standard_normal(x.shape)
+    before = np.mean((seen - x) ** 2)
+    assert np.mean((moons.denoise(seen, 0.3).numpy() - x) ** 2) < 0.7 * before
+
+
+def test_log_prob_ranks_points_on_the_moons_above_the_gap(moons):
+    inside = moons.log_prob(moons.sample(20, seed=4), n_probes=8)
+    outside = moons.log_prob(np.array([[0.0, 0.0], [1.5, 1.0]]), n_probes=8)
+    assert np.median(inside) > outside.max() + 3
+
+
+def test_levels_may_differ_from_point_to_point(moons):
+    x = moons.sample(2, seed=5)
+    both = moons.score(x, [0.1, 1.0]).numpy()
+    np.testing.assert_allclose(both[1:], moons.score(x[1:], 1.0), rtol=1e-4, atol=1e-5)
+
+
+def test_prior_survives_a_pickle(moons):
+    copy = pickle.loads(pickle.dumps(moons))
+    assert repr(copy) == repr(moons) == "galsim_hub.score.ScorePrior('hub:two_moons_score@1')"
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda p: p.score([[0.0, np.nan]], 0.1), "not finite"),
+        (lambda p: p.score([[0.0, 0.0, 0.0]], 0.1), r"\(n, 2\)"),
+        (lambda p: p.score([[0.0, 0.0]], 1e-4), "trained for noise levels"),
+        (lambda p: p.score([[0.0, 0.0]], 100.0), "trained for noise levels"),
+        (lambda p: p.check_pixel_scale(0.2), "no pixel scale"),
+        (lambda p: p.sample(1, 1, shape=(3, 3)), "several shapes"),
+    ],
+)
+def test_bad_input_is_named(moons, ask, words):
+    with pytest.raises(FieldError, match=words):
+        ask(moons)
+
+
+def test_module_of_another_kind_is_refused(module_folder):
+    with pytest.raises(UnsupportedModuleError, match="score_prior"):
+        score.ScorePrior(module_folder)
+
+
+def test_score_prior_has_no_bands():
+    with pytest.raises(BandError, match="knows of no bands"):
+        galsim_hub.load("hub:two_moons_score", band="r")
+
+
+def test_log_prob_by_the_flow_is_the_gaussian_density():
+    from galsim_hub.score.ode import flow_with_volume, levels_between
+
+    prior = score.GaussianPrior(lambda k: 1.0 / (0.3 + k) ** 2, (6, 6))
+    x = prior.sample(2, seed=1)
+    levels = levels_between(0.1, 30.0, 40)
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], (30, *x.shape)).astype(np.float32)
+    end, change = flow_with_volume(prior.score, x, levels, signs)
+    got = prior.log_prob(end, sigma=30.0) - change.numpy()
+    # Of 36 numbers; the probes of a matrix that is not diagonal leave about half a nat.
+    np.testing.assert_allclose(got, prior.log_prob(x, sigma=0.1), atol=1.5)
+
+
+def test_flow_from_noise_has_the_power_of_the_prior():
+    from galsim_hub.score.ode import flow, levels_between
+
+    prior = score.GaussianPrior(lambda k: 1.0 / (0.3 + k) ** 2, (6, 6))
+    noisy = score.GaussianPrior(prior.power + 900.0, (6, 6)).sample(1, seed=2)
+    end = flow(prior.score, noisy, levels_between(30.0, 0.1, 40))
+    # The flow scales every mode by the ratio of its deviations before and after.
+    exact = np.sqrt((prior.power + 0.01) / (prior.power + 900.0))
+    expected = np.fft.irfft2(np.fft.rfft2(noisy) * exact, s=(6, 6))
+    np.testing.assert_allclose(end, expected, atol=0.005 * np.abs(expected).max())

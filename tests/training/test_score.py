@@ -1,0 +1,223 @@
+"""Score priors: what networks promise by construction, data, and a recipe from training to use."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from training.__main__ import main
+from training.config import (
+    ExportConfig,
+    FitConfig,
+    ScoreConfig,
+    ScoreDataConfig,
+    ScoreNetworkConfig,
+)
+from training.errors import ConfigError, DataError
+
+SIDE = 16
+
+
+@pytest.fixture(scope="module")
+def maps_folder(tmp_path_factory):
+    """Give a folder of maps with more power on large scales."""
+    from galsim_hub.score import GaussianPrior
+
+    folder = tmp_path_factory.mktemp("maps")
+    prior = GaussianPrior(lambda k: 1e-3 / (0.2 + k) ** 2, (24, 24))
+    for number, split in enumerate(("train", "validation", "test")):
+        np.save(folder / f"{split}.npy", prior.sample(8, seed=number))
+    (folder / "manifest.json").write_text(json.dumps({"pixel_scale_arcmin": 0.5}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def make_score_recipe(maps_folder, tmp_path_factory):
+    """Give a function that returns a tiny recipe in a folder of its own."""
+
+    def make(network=(), **data):
+        folder = tmp_path_factory.mktemp("score")
+        entries = {"source": "maps", "directory": str(maps_folder), "crop": SIDE, "margin": 2}
+        return ScoreConfig(
+            workdir=str(folder / "work"),
+            data=ScoreDataConfig(**entries | data),
+            network=ScoreNetworkConfig(
+                **{"widths": (4, 8), "groups": 2, "embedding": 8, "gaussian": True} | dict(network)
+            ),
+            fit_score=FitConfig(
+                steps=4, batch=4, warmup=1, clip_norm=1.0, validate_every=2, picture_every=4
+            ),
+            export=ExportConfig("tiny_score", 1, "For tests", directory=str(folder / "hub")),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def task(make_score_recipe):
+    """Give the task of a recipe, its network still untrained."""
+    from training.score.task import ScoreTask
+
+    return ScoreTask(make_score_recipe())
+
+
+@pytest.fixture(scope="module")
+def shaken(make_score_recipe):
+    """Give a network whose weights are all random, so that nothing in it is silent."""
+    from training.score.task import ScoreTask
+
+    model = ScoreTask(make_score_recipe({"spectral_norm": True})).model
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(0.3 * rng.standard_normal(variable.shape))
+    return model
+
+
+def noisy(n, rng):
+    return (0.05 * rng.standard_normal((n, SIDE, SIDE))).astype(np.float32)
+
+
+def test_untrained_network_is_the_gaussian_score(task):
+    from galsim_hub.score import GaussianPrior
+
+    k, power = task.power
+    prior = GaussianPrior(
+        lambda q: np.exp(np.interp(np.log(np.maximum(q, 1e-9)), np.log(k), np.log(power))),
+        (SIDE, SIDE),
+    )
+    x = noisy(2, np.random.default_rng(2))
+    expected = prior.score(x, 0.03).numpy()
+    got = task.model(x, np.full(2, 0.03, np.float32)).numpy()
+    # The network keeps the spectrum at 64 knots, between those of the measured table.
+    np.testing.assert_allclose(got, expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_score_moves_with_the_field_on_the_torus(shaken):
+    x, sigma = noisy(1, np.random.default_rng(3)), np.full(1, 0.03, np.float32)
+    moved = np.roll(x, (2, 4), (1, 2))  # whole pixels of the coarsest of two resolutions
+    expected = np.roll(shaken(x, sigma), (2, 4), (1, 2))
+    np.testing.assert_allclose(shaken(moved, sigma), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_score_does_not_depend_on_the_fields_beside_it(shaken):
+    x, sigma = noisy(3, np.random.default_rng(4)), np.array([0.01, 0.1, 1.0], np.float32)
+    alone = [shaken(x[i : i + 1], sigma[i : i + 1]).numpy()[0] for i in range(3)]
+    np.testing.assert_allclose(shaken(x, sigma), alone, rtol=1e-3, atol=1e-3)
+
+
+def test_spectral_norm_bounds_convolutions(shaken):
+    import keras
+
+    from training.score.network import WrappedConvolution
+
+    inner = [
+        layer.inner
+        for layer in shaken.residual.layers
+        if isinstance(layer, WrappedConvolution)
+        and isinstance(layer.inner, keras.layers.SpectralNormalization)
+    ]
+    assert inner
+    x = noisy(1, np.random.default_rng(5))
+    for _ in range(30):  # power iterations
+        shaken.scaled(x, np.ones(1, np.float32), training=True)
+    for layer in inner:
+        kernel = layer.layer.kernel.numpy()
+        assert np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), 2) == pytest.approx(1, abs=0.05)
+
+
+def test_two_moons_score_is_the_gradient_of_the_log_density():
+    from training.score import two_moons
+
+    x = two_moons.sample(5, np.random.default_rng(6)) + 0.1
+    step = 1e-5 * np.eye(2)
+    slope = [
+        (two_moons.exact_log_prob(x + s, 0.2) - two_moons.exact_log_prob(x - s, 0.2)) / 2e-5
+        for s in step
+    ]
+    np.testing.assert_allclose(two_moons.exact_score(x, 0.2), np.transpose(slope), rtol=1e-5)
+
+
+def test_power_spectrum_of_periodic_fields_is_found():
+    from training.score.data import GaussianField, measure_power
+
+    source = GaussianField(ScoreDataConfig("gaussian_field", crop=32))
+    k, power = measure_power(source.batch("train", 200, 1, 0), is_periodic=True)
+    is_populated = k > 0.4  # below, a bin is a few modes
+    # 200 fields of 20 modes a bin and more: 2%, and the spectrum bends within a bin.
+    np.testing.assert_allclose(power[is_populated] / source.power(k[is_populated]), 1, atol=0.12)
+
+
+def test_batches_are_a_function_of_seed_and_step(task):
+    first, again = (next(task.batches(3))["x"].numpy() for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != next(task.batches(4))["x"].numpy()).any()
+    assert first.shape == (4, SIDE, SIDE)
+
+
+def test_recipe_goes_from_training_to_samples(make_score_recipe, capsys):
+    import galsim_hub
+    from galsim_hub.golden import replay
+    from galsim_hub.score import ScorePrior
+
+    recipe = make_score_recipe()
+    path = f"{recipe.workdir}.yaml"
+    with open(path, "w") as stream:
+        yaml.safe_dump({"kind": "score_prior"} | dataclasses.asdict(recipe), stream)
+    assert main(["export", path]) == 2
+    assert "has not ended" in capsys.readouterr().err
+    assert main(["train", path]) == 0
+    assert main(["export", path]) == 0
+    folder = f"{recipe.export.directory}/tiny_score/1"
+    prior = galsim_hub.load(folder)
+    assert isinstance(prior, ScorePrior)
+    assert prior.pixel_scale == 30.0
+    assert prior.event_shape == (None, None)
+    assert max(replay(prior._folder, prior.spec).values()) <= 1
+    drawn = prior.sample(2, seed=1, shape=(18, 20), n_steps=3)
+    assert drawn.shape == (2, 18, 20)
+    assert np.isfinite(drawn).all()
+    low = prior.sigma_range[0]
+    # Four steps of training leave the Gaussian score, whose density is known.
+    gap = prior.log_prob(drawn, n_steps=30) - prior.gaussian((18, 20)).log_prob(drawn, sigma=low)
+    assert np.abs(gap / (18 * 20)).max() < 0.1
+    assert main(["export", path]) == 2
+    assert "raise export.version" in capsys.readouterr().err
+    assert main(["data", path]) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"source": "mops"}, ConfigError),
+        ({"directory": "nowhere"}, DataError),
+        ({"crop": 15}, ConfigError),
+        ({"crop": 32}, DataError),
+        ({"margin": 8}, ConfigError),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(make_score_recipe, changes, error):
+    from training.score.task import ScoreTask
+
+    with pytest.raises(error):
+        ScoreTask(make_score_recipe(**changes))
+
+
+def test_maps_that_are_not_finite_are_refused(make_score_recipe, tmp_path):
+    from training.score.task import ScoreTask
+
+    for split in ("train", "validation", "test"):
+        np.save(tmp_path / f"{split}.npy", np.full((2, 24, 24), np.nan, np.float32))
+    (tmp_path / "manifest.json").write_text('{"pixel_scale_arcmin": 0.5}')
+    with pytest.raises(DataError, match="not finite"):
+        ScoreTask(make_score_recipe(directory=str(tmp_path)))
+
+
+def test_unknown_kind_of_recipe_is_refused(tmp_path):
+    from training.config import load_config
+
+    path = tmp_path / "recipe.yaml"
+    path.write_text("kind: scores\n")
+    with pytest.raises(ConfigError, match="score_prior"):
+        load_config(path)
