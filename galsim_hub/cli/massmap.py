@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..figures import mass_maps
 from ..mass_mapping import (
     MassMaps,
@@ -75,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--centre", type=float, nargs=2, metavar=("RA", "DEC"), help="[deg] (of the galaxies)"
     )
     parser.add_argument(
-        "--size", type=positive, nargs="+", metavar="N", help="pixels, or rows and columns"
+        "--size", type=_size, metavar="N|NxM", help="rows and columns of pixels (of the galaxies)"
     )
     parser.add_argument(
         "--pixel-scale", type=float, default=PIXEL_SCALE, help=f"[arcmin] ({PIXEL_SCALE})"
@@ -118,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         names["weight"] = None
     catalogue = read_catalogue(args.catalogue, names).flip(e1=args.flip_e1, e2=args.flip_e2)
     field = field_around(
-        catalogue, pixel_scale=args.pixel_scale, centre=args.centre, shape=_shape(args.size)
+        catalogue, pixel_scale=args.pixel_scale, centre=args.centre, shape=args.size
     )
     shear_map = make_shear_map(catalogue, field, shape_noise=args.shape_noise)
     say(
@@ -143,9 +145,10 @@ def run(args: argparse.Namespace) -> int:
         marks = [(row["ra"], row["dec"], f"{row['significance']:.1f}") for row in peaks]
     _draw(maps, marks).savefig(args.output / "massmap.png", dpi=110)
     checkpoint.unlink(missing_ok=True)
-    for name in ("acceptance", "chi2", "n_data"):
-        if name in maps.diagnostics:
-            say(f"{name}: {_last(maps.diagnostics[name]):.3g}")
+    if maps.diagnostics:
+        acceptance, chi2 = (np.nanmean(maps.diagnostics[name]) for name in ("acceptance", "chi2"))
+        reduced = chi2 / maps.diagnostics["n_data"]
+        say(f"{acceptance:.0%} of trajectories accepted; chi2 is {reduced:.3f} of the data's count")
     print_table(
         ("ra", "dec", "convergence", "std", "significance"),
         [
@@ -173,8 +176,9 @@ def _draw(maps: MassMaps, marks: list[tuple[float, float, str]]) -> Any:
     return mass_maps(panels, maps.field.wcs(), marks)
 
 
-def _shape(sizes: list[int] | None) -> tuple[int, int] | None:
-    return None if sizes is None else (sizes[0], sizes[-1])
+def _size(text: str) -> tuple[int, int]:
+    rows, _, columns = text.partition("x")
+    return positive(rows), positive(columns or rows)
 
 
 def _column(text: str) -> tuple[str, str]:
@@ -199,9 +203,3 @@ def _show_progress(done: int, total: int) -> None:
         print(f"\rsampling: {done} of {total}", end=end, file=sys.stderr, flush=True)
     elif done % math.ceil(total / 10) == 0:
         say(f"sampling: {done} of {total}")
-
-
-def _last(value: Any) -> float:
-    import numpy as np
-
-    return float(np.mean(np.asarray(value, dtype=float).reshape(-1)[-1:]))

@@ -35,8 +35,8 @@ class MassMaps:
     wiener : ndarray of float64, shape (y, x)
     samples : ndarray of float32, shape (n, y, x)
         Of the posterior.
-    about : mapping of str to str or number
-        FITS keywords: prior, seed, smoothing ...
+    about : mapping of str to str, number or (number, str)
+        FITS keywords: values, some with what they are.
     diagnostics : mapping
         What the sampler says of itself; empty where samples are exact.
     """
@@ -171,7 +171,7 @@ def map_mass(
     else:
         samples, diagnostics = sample_learned(prior, shear_map, n_samples, **settings)
     about = {
-        "PRIOR": (prior, "prior of the posterior's samples"),
+        "PRIOR": prior,  # without a comment: an address may be long
         "NSAMPLES": n_samples,
         "SEED": seed,
         "SMOOTH": (smoothing, "[arcmin] std of the direct map's Gaussian"),

@@ -121,7 +121,7 @@ def test_interrupted_run_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
 def test_fixed_field_and_own_spectrum(run, tmp_path):
     Table({"ell": [10.0, 1e5], "power": [1e-9, 1e-9]}).write(tmp_path / "power.ecsv")
     code, _, err = run(
-        "--centre", "10", "20", "--size", "24", "36", "--power", str(tmp_path / "power.ecsv")
+        "--centre", "10", "20", "--size", "24x36", "--power", str(tmp_path / "power.ecsv")
     )
     assert code == 0, err
     header = fits.getheader(tmp_path / "maps" / "wiener.fits")
@@ -145,7 +145,9 @@ def test_what_cannot_be_done_is_one_line(run, options, message):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("options", [["--columns", "shear=g1"], ["--samples", "1"]])
+@pytest.mark.parametrize(
+    "options", [["--columns", "shear=g1"], ["--samples", "1"], ["--size", "0"]]
+)
 def test_command_line_that_makes_no_sense_is_refused(run, options):
     with pytest.raises(SystemExit) as stop:
         run(*options)

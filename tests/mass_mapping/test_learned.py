@@ -9,7 +9,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import pytest
 import tensorflow as tf
+from astropy.io import fits
+from astropy.table import Table
 
+from galsim_hub.cli import main
 from galsim_hub.errors import FieldError, MassMapError
 from galsim_hub.mass_mapping import (
     Field,
@@ -110,3 +113,18 @@ def test_catalogue_of_one_halo_shows_it_under_a_learned_prior(make_catalogue, wh
     mean = map_mass(data, WHITE, prior=white_module, n_samples=4, seed=1).mean
     y, x = np.unravel_index(np.argmax(mean), mean.shape)
     assert np.hypot(y - 19.5, x - 19.5) < 1.5
+
+
+def test_command_takes_a_module_and_says_how_its_chains_went(
+    make_catalogue, white_module, tmp_path, capsys
+):
+    catalogue = make_catalogue((30.0, 0.0), (30.1, 0.0), width=12.0, n=2_000, noise=0.2)
+    columns = {name: getattr(catalogue, name) for name in ("ra", "dec", "e1", "e2", "weight")}
+    Table(columns).write(tmp_path / "shear.ecsv")
+    words = [str(tmp_path / "shear.ecsv"), "--output", str(tmp_path), "--prior", white_module]
+    options = ["--pixel-scale", "1", "--size", "16x24", "--samples", "2"]
+    assert main(["massmap", *words, *options]) == 0
+    assert "of trajectories accepted; chi2 is" in capsys.readouterr().err
+    header = fits.getheader(tmp_path / "samples.fits")
+    assert header["PRIOR"] == white_module
+    assert (header["NAXIS1"], header["NAXIS2"], header["NAXIS3"]) == (24, 16, 2)
