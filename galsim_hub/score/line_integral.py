@@ -74,7 +74,7 @@ def loop_defect(score: Score, x: Any, sigma: float, seed: int) -> float:
     corner = tf.convert_to_tensor(x, tf.float32)
     steps = np.random.default_rng(seed).standard_normal((2, *corner.shape)) * sigma
     second, third = (corner + tf.constant(step, tf.float32) for step in steps)
-    run = tf.function(lambda start, end: line_integral(score, start, end, sigma))
+    run = tf.function(lambda start, end: line_integral(score, start, end, sigma), autograph=False)
     sides = [
         run(start, end).numpy()
         for start, end in ((corner, second), (second, third), (third, corner))

@@ -243,7 +243,7 @@ class ScorePrior:
         else:
             start = start + self.std * np.random.default_rng([seed, 1]).standard_normal(start.shape)
         levels = levels_between(high, low, n_steps)
-        run = tf.function(lambda x: self.denoise(flow(self.score, x, levels), low))
+        run = tf.function(lambda x: self.denoise(flow(self.score, x, levels), low), autograph=False)
         return run(tf.constant(start, tf.float32)).numpy()
 
     def log_prob(
@@ -280,7 +280,9 @@ class ScorePrior:
         levels = levels_between(low if sigma is None else sigma, high, n_steps)
         self._check_levels(tf.constant(levels[:1]))
         signs = np.random.default_rng(seed).integers(0, 2, size=(n_probes, *x.shape)) * 2 - 1
-        run = tf.function(lambda x, probes: flow_with_volume(self.score, x, levels, probes))
+        run = tf.function(
+            lambda x, probes: flow_with_volume(self.score, x, levels, probes), autograph=False
+        )
         end, change = run(x, tf.constant(signs, tf.float32))
         return (self._log_noise(end.numpy(), high) - change.numpy()).astype(np.float32)
 

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import galsim_hub
 from galsim_hub import score
@@ -88,10 +89,10 @@ def test_log_prob_by_the_flow_is_the_gaussian_density():
     from galsim_hub.score.ode import flow_with_volume, levels_between
 
     prior = score.GaussianPrior(lambda k: 1.0 / (0.3 + k) ** 2, (6, 6))
-    x = prior.sample(2, seed=1)
+    x = tf.constant(prior.sample(2, seed=1))
     levels = levels_between(0.1, 30.0, 40)
-    signs = np.random.default_rng(1).choice([-1.0, 1.0], (30, *x.shape)).astype(np.float32)
-    end, change = flow_with_volume(prior.score, x, levels, signs)
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], (30, *x.shape))
+    end, change = flow_with_volume(prior.score, x, levels, tf.constant(signs, tf.float32))
     got = prior.log_prob(end, sigma=30.0) - change.numpy()
     # Of 36 numbers; the probes of a matrix that is not diagonal leave about half a nat.
     np.testing.assert_allclose(got, prior.log_prob(x, sigma=0.1), atol=1.5)
@@ -102,7 +103,7 @@ def test_flow_from_noise_has_the_power_of_the_prior():
 
     prior = score.GaussianPrior(lambda k: 1.0 / (0.3 + k) ** 2, (6, 6))
     noisy = score.GaussianPrior(prior.power + 900.0, (6, 6)).sample(1, seed=2)
-    end = flow(prior.score, noisy, levels_between(30.0, 0.1, 40))
+    end = flow(prior.score, tf.constant(noisy), levels_between(30.0, 0.1, 40))
     # The flow scales every mode by the ratio of its deviations before and after.
     exact = np.sqrt((prior.power + 0.01) / (prior.power + 900.0))
     expected = np.fft.irfft2(np.fft.rfft2(noisy) * exact, s=(6, 6))

@@ -169,6 +169,12 @@ def test_start_of_another_shape_or_number_is_refused(prior, likelihood):
         score.annealed_hmc(prior, three, np.zeros((2, SIDE, SIDE)), seed=1)
 
 
+def test_data_of_another_shape_than_the_priors_are_refused(prior):
+    likelihood = score.GaussianLikelihood(score.Identity(), np.zeros((8, 8)), NOISE)
+    with pytest.raises(FieldError, match="16, 16"):
+        score.annealed_hmc(prior, likelihood, np.zeros((1, 8, 8)), seed=1)
+
+
 def test_loop_defect_tells_a_gradient_from_a_swirl(prior):
     x = prior.sample(20, seed=9)
     assert score.loop_defect(prior.score, x, 0.1, seed=1) < 1e-3  # float32

@@ -39,7 +39,7 @@ class ScoreTask:
         self.power = self.measure_power() if len(self.source.event_shape) == 2 else None
         if self.model.gaussian is not None:
             self.model.gaussian.set_power(*self.power)
-        self._scaled = tf.function(self.model.scaled)
+        self._scaled = tf.function(self.model.scaled, autograph=False)
 
     def measure_power(self) -> tuple[np.ndarray, np.ndarray]:
         """Return wavenumbers and power spectrum of the training set, of whole maps if any."""

@@ -140,7 +140,7 @@ def sample_annealed(
     """
     if not step_size > 0:
         raise SamplingError(f"step_size must be above zero, got {step_size}.", "step_size")
-    compiled = tf.function(transition)
+    compiled = tf.function(transition, autograph=False)
 
     def advance(step: int, state: State) -> State:
         place = tf.constant([seed, step + 1])

@@ -59,6 +59,8 @@ def probability_flow(
     target = Target(prior, likelihood, initial)
     levels = noise_levels(prior, sigma, n_steps + 1)
     noise = tf.random.stateless_normal(target.initial.shape, [seed, 0])
-    run = tf.function(lambda x: prior.denoise(flow(target.score, x, levels), levels[-1]))
+    run = tf.function(
+        lambda x: prior.denoise(flow(target.score, x, levels), levels[-1]), autograph=False
+    )
     chains = run(target.initial + levels[0] * noise).numpy()[None]
     return Posterior(chains, report_on(chains, likelihood))

@@ -69,7 +69,7 @@ def maximum_a_posteriori(
     def uphill(x: Tensor, level: Tensor) -> Tensor:
         return target.metric.root(target.score(x, level), level)
 
-    @tf.function
+    @tf.function(autograph=False)
     def climb(x: Tensor) -> tuple[Tensor, Tensor]:
         def step(i: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
             return i + 1, x + rate * target.metric.root(uphill(x, levels[i]), levels[i])

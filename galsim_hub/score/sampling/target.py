@@ -34,7 +34,7 @@ class Target:
     Raises
     ------
     FieldError
-        If the starting fields are not finite or have the wrong shape.
+        If the starting fields are not finite, or likelihood or prior take another shape.
     SamplingError
         If there are as many observations as fields, but not as many as chains.
     """
@@ -50,6 +50,9 @@ class Target:
                 "initial",
                 tuple(self.initial.shape),
             )
+        low, high = prior.sigma_range
+        # In a graph a field has no values, so what the prior does not take is said here.
+        prior.score(self.initial[:1], min(max(prior.std, low), high))
         self.metric = Metric(prior, likelihood, tuple(self.initial.shape[1:]))
 
     @property
