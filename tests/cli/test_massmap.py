@@ -32,7 +32,7 @@ FILES = [
     "wiener.fits",
 ]
 COSMOS = Path(__file__).parents[3] / "shared/data/lensing/cosmos_shear_catalogue.fits.gz"
-# Finoguenov et al. 2007, ApJS 172, 182, table 1, number 106: z = 0.73, the most massive but one.
+# Finoguenov et al. 2007, ApJS 172, 182, table 1, number 106, at z = 0.73.
 CLUSTER = (149.917, 2.515)
 
 
