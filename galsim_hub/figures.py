@@ -7,12 +7,12 @@ leaves saving or showing it to the caller. matplotlib is loaded by the call, nev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -105,6 +105,58 @@ def contact_sheet(
     figure = _empty_sheet(len(images), min(columns, len(images)), _line_count(captions), title)
     for axes, image, caption in zip(figure.axes, images, captions, strict=True):
         _draw_panel(axes, arcsinh_stretch(image, softening, black), caption)
+    return figure
+
+
+def mass_maps(
+    panels: Mapping[str, ArrayLike],
+    wcs: Any,
+    marks: Sequence[tuple[float, float, str]] = (),
+) -> Figure:
+    """Show maps of one patch of sky beside each other, north up and east to the left.
+
+    Parameters
+    ----------
+    panels : mapping of str to array_like
+        Maps (y, x) by their titles; each has a colour bar of its own.
+    wcs : astropy.wcs.WCS
+        Of all maps.
+    marks : sequence of (float, float, str)
+        Right ascension and declination [deg] of circles, and what is written beside them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If there are no maps.
+    """
+    if not panels:
+        raise ValueError("mass_maps got no maps; give it at least one")
+    from matplotlib.figure import Figure
+
+    columns = min(2, len(panels))
+    n_rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(5.4 * columns, 4.6 * n_rows), layout="constrained")
+    for number, (title, image) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(n_rows, columns, number, projection=wcs)
+        pixels = np.asarray(image, dtype=np.float64)
+        low, high = np.nanpercentile(pixels, (1, 99.8))
+        drawn = axes.imshow(pixels, origin="lower", cmap="magma", vmin=low, vmax=high)
+        figure.colorbar(drawn, ax=axes, shrink=0.85)
+        axes.set_title(title, fontsize=10)
+        for name, coordinate in zip(("right ascension", "declination"), axes.coords, strict=True):
+            coordinate.set_major_formatter("d.d")  # degrees, as catalogues have them
+            coordinate.set_axislabel(name, fontsize=8)
+            coordinate.set_ticklabel(size=7)
+        for ra, dec, text in marks:
+            x, y = wcs.wcs_world2pix(ra, dec, 0)
+            axes.plot(x, y, "o", mfc="none", mec="white", ms=9, mew=0.8)
+            axes.annotate(
+                text, (x, y), (6, 4), textcoords="offset points", color="white", fontsize=7
+            )
     return figure
 
 

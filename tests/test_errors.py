@@ -39,6 +39,7 @@ EXAMPLES = [
     errors.PeerError("killed", 1),
     errors.CheckpointError("another run", "/run/step_0001_rank_0000.npz"),
     errors.FieldError("not finite", (3, 64, 64)),
+    errors.MassMapError("all zero", "weight", 0.0),
     errors.ObservationError("all masked", "mask", (64, 64)),
     errors.SamplingError("no levels", "n_levels", 0),
     errors.TableError("no column", "/sky.fits"),

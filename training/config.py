@@ -262,13 +262,42 @@ class ScoreConfig:
             )
 
 
-Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig
+@dataclasses.dataclass(frozen=True)
+class ConvergenceConfig:
+    """A set of convergence maps: where its planes lie, how many maps and of which sources.
+
+    `pixel_scale` [arcmin] is rounded to what divides the side of a plane. The redshifts of sources
+    have the shape of Smail et al. 1994; the values are those of the COSMOS shear catalogue (Massey
+    et al. 2007, ApJS 172, 239: median redshift 1.26).
+    """
+
+    directory: str
+    planes: str
+    planes_sha256: str | None = None
+    train: int = 2000
+    validation: int = 200
+    test: int = 500
+    size: int = 360
+    pixel_scale: float = 0.29
+    median_redshift: float = 1.26
+    alpha: float = 2.0
+    beta: float = 1.5
+    seed: int = 2020
+    kind: str = "convergence_maps"
+
+    def count(self, split: str) -> int:
+        """Return how many maps a split has."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig | ConvergenceConfig
 
 KINDS: dict[str, type] = {
     "galaxy": Config,
     "particle_mesh": SimulatorConfig,
     "cosmic_rim": RimConfig,
     "score_prior": ScoreConfig,
+    "convergence_maps": ConvergenceConfig,
 }
 
 

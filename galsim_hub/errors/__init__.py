@@ -35,6 +35,7 @@
 `BadRowError`            a row of a catalogue makes no galaxy
 `OutputError`            an output folder is another run's, or its disk is full
 `WorkerError`            workers died of a shard, or it was cancelled
+`MassMapError`           shear, weights or a patch of sky give no map of mass
 `MissingExtraError`      an extra of galsim_hub is not installed
 `ExtrapolationWarning`   conditions lie outside the range a module was trained on
 `RegistryWarning`        a name means something other than it may seem to
@@ -61,6 +62,7 @@ from .galaxies import (
     RandomDeviateError,
     SeedError,
 )
+from .mass_mapping import MassMapError
 from .modules import (
     CacheError,
     CardError,
@@ -109,6 +111,7 @@ __all__ = [
     "HaloError",
     "ImageError",
     "LatentError",
+    "MassMapError",
     "MissingExtraError",
     "ObservationError",
     "OutputError",

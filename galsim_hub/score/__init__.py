@@ -42,12 +42,14 @@ from .sampling import (
     maximum_a_posteriori,
     probability_flow,
 )
+from .shear import KaiserSquires
 
 __all__ = [
     "Blur",
     "GaussianLikelihood",
     "GaussianPrior",
     "Identity",
+    "KaiserSquires",
     "LinearOperator",
     "MaskedFourier",
     "Posterior",

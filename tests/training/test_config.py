@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.config import DataConfig, FitConfig, KnotsConfig, fingerprint, load_config
+from training.config import (
+    Config,
+    ConvergenceConfig,
+    DataConfig,
+    FitConfig,
+    KnotsConfig,
+    fingerprint,
+    load_config,
+)
 from training.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
@@ -35,13 +43,15 @@ def write(tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_recipe_of_the_repository_loads(path):
     config = load_config(path)
-    assert config.fit_vae.steps > 0
-    assert list(config.data.columns) == ["flux_radius", "mag_auto", "zphot"]
+    if isinstance(config, Config):
+        assert config.fit_vae.steps > 0
+        assert list(config.data.columns) == ["flux_radius", "mag_auto", "zphot"]
 
 
-def test_every_recipe_writes_a_module_of_its_own():
-    exports = [load_config(path).export for path in CONFIGS]
-    assert len({(e.name, e.version) for e in exports}) == len(CONFIGS)
+def test_every_recipe_of_a_module_writes_one_of_its_own():
+    recipes = [load_config(path) for path in CONFIGS]
+    exports = [recipe.export for recipe in recipes if not isinstance(recipe, ConvergenceConfig)]
+    assert len({(e.name, e.version) for e in exports}) == len(exports) > 1
 
 
 def test_missing_file_error_lists_the_recipes_of_that_folder(write):

@@ -1,9 +1,9 @@
-"""``training data``: fetch the catalogue and build the stamp set."""
+"""``training data``: build the stamp set of galaxies, or the maps of a score prior."""
 
 import argparse
 import json
 
-from ..config import Config, ScoreConfig
+from ..config import Config, ConvergenceConfig, Recipe, ScoreConfig
 from ..errors import ConfigError
 
 
@@ -15,14 +15,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
 
 
-def run(config: Config | ScoreConfig, args: argparse.Namespace) -> None:
+def run(config: Recipe, args: argparse.Namespace) -> None:
     """Build what is missing and print the counts."""
+    if isinstance(config, ConvergenceConfig):
+        from ..data import convergence
+
+        manifest = convergence.build(config)
+        print(json.dumps({k: manifest[k] for k in ("counts", "pixel_scale_arcmin")}))
+        return
     if isinstance(config, ScoreConfig):
         raise ConfigError(
-            f"Data of source {config.data.source!r} are not built by this verb: points and "
+            f"Data of source {config.data.source!r} are not built from this recipe: points and "
             "Gaussian fields are drawn during training, and maps are a folder that data.directory "
-            "names."
+            "names (training/configs/convergence_maps.yaml makes one)."
         )
+    if not isinstance(config, Config):
+        raise ConfigError(f"A recipe of kind {config.kind!r} needs no data.")
     from ..data import build, fetch
 
     if config.data.catalogue_sha256 == fetch.CATALOGUE_SHA256:

@@ -4,6 +4,7 @@ import argparse
 import importlib
 
 from ..config import Recipe
+from ..errors import ConfigError
 
 # Where the function `export` of a kind of module is.
 EXPORTERS = {
@@ -23,5 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(config: Recipe, args: argparse.Namespace) -> None:
     """Export and print where the module is."""
+    if config.kind not in EXPORTERS:
+        raise ConfigError(f"A recipe of kind {config.kind!r} makes no module.")
     exporter = importlib.import_module(EXPORTERS[config.kind])
     print(exporter.export(config, replace=args.replace))

@@ -3,7 +3,8 @@
 import argparse
 import pathlib
 
-from ..config import Config, ScoreConfig
+from ..config import Config, Recipe, ScoreConfig
+from ..errors import ConfigError
 
 PARTS = ("population", "latents", "conditions", "real", "isotropy", "shear")
 
@@ -37,11 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(config: Config | ScoreConfig, args: argparse.Namespace) -> None:
+def run(config: Recipe, args: argparse.Namespace) -> None:
     """Measure the parts asked for, then report on every part measured so far."""
     if isinstance(config, ScoreConfig):
         validate_score(config, args)
         return
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"A recipe of kind {config.kind!r} is measured by its benchmark, not by this verb: see "
+            "tests/benchmarks/README.md."
+        )
     from ..validation import report
     from ..validation.part import load_bars, load_parts
     from ..validation.run import Validation

@@ -1,0 +1,156 @@
+"""Samples of the posterior of convergence, resumable, under a Gaussian or a learned prior."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import MassMapError
+from .shear_map import ShearMap
+from .wiener import GaussianPosterior
+
+__all__ = ["Progress", "sample_gaussian", "sample_learned"]
+
+Progress = Callable[[int, int], None]
+
+
+def sample_gaussian(
+    posterior: GaussianPosterior,
+    n_samples: int,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.float32]:
+    """Draw exact, independent samples under a Gaussian prior.
+
+    Parameters
+    ----------
+    posterior : GaussianPosterior
+    n_samples : int
+    seed : int
+    checkpoint : path, optional
+        File in which finished samples wait for a run that goes on.
+    progress : callable, optional
+        Is told the number of samples done, and of all.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, y, x)
+
+    Raises
+    ------
+    MassMapError
+        If the checkpoint is of other data, another prior or another seed.
+    """
+    mark = hashlib.sha256(posterior.fingerprint() + str(seed).encode()).hexdigest()
+    samples = np.zeros((n_samples, *posterior.shape), np.float32)
+    done = _load(checkpoint, mark)[:n_samples]
+    samples[: len(done)] = done
+    for number in range(len(done), n_samples):
+        samples[number] = posterior.sample(seed, number)
+        if checkpoint is not None:
+            _save(checkpoint, mark, samples[: number + 1])
+        if progress is not None:
+            progress(number + 1, n_samples)
+    return samples
+
+
+def sample_learned(
+    address: str,
+    shear_map: ShearMap,
+    n_samples: int,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Draw samples under a prior that a network learned, by annealed Hamiltonian Monte Carlo.
+
+    Each sample is the end of a chain of its own, which starts from a sample under the Gaussian
+    prior of the module's power spectrum.
+
+    Parameters
+    ----------
+    address : str
+        Of a module of kind ``score_prior``: ``hub:NAME`` or a folder.
+    shear_map : ShearMap
+    n_samples : int
+    seed : int
+    checkpoint : path, optional
+        File to go on from, if the run was interrupted.
+    progress : callable, optional
+        Is told the number of trajectories done, and of all.
+
+    Returns
+    -------
+    tuple of ndarray of float32, shape (n, y, x), and dict
+        The samples, and what the sampler says of itself.
+
+    Raises
+    ------
+    MassMapError
+        If the module has other pixels or takes other sides.
+    """
+    from ..score import GaussianLikelihood, KaiserSquires, ScorePrior, annealed_hmc
+
+    prior = ScorePrior(address)
+    shape = shear_map.field.shape
+    prior.check_pixel_scale(60 * shear_map.field.pixel_scale)
+    if any(side % prior.multiple_of for side in shape):
+        raise MassMapError(
+            f"Module {prior.spec.label} takes maps whose sides are multiples of "
+            f"{prior.multiple_of} pixels, this one has {shape[0]}x{shape[1]}. Choose the shape "
+            "(--size).",
+            "shape",
+            shape,
+        )
+    gaussian = prior.gaussian(shape)
+    if gaussian is None:
+        raise MassMapError(
+            f"Module {prior.spec.label} has no power spectrum, as priors of maps have. Choose a "
+            "prior of convergence maps.",
+            "prior",
+            address,
+        )
+    start = GaussianPosterior(shear_map, gaussian.power)
+    likelihood = GaussianLikelihood(
+        KaiserSquires(shape), shear_map.shear, shear_map.noise_std, shear_map.is_seen
+    )
+    posterior = annealed_hmc(
+        prior,
+        likelihood,
+        np.stack([start.sample(seed, number) for number in range(n_samples)]),
+        seed=seed,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    return posterior.samples, posterior.diagnostics
+
+
+def _load(path: Path | None, mark: str) -> NDArray[np.float32]:
+    if path is None or not path.is_file():
+        return np.zeros((0, 1, 1), np.float32)
+    with np.load(path) as stored:
+        if "mark" not in stored or str(stored["mark"]) != mark:
+            raise MassMapError(
+                f"{path} is of a run with another catalogue, prior or seed. Delete it, or choose "
+                "another folder.",
+                "checkpoint",
+                str(path),
+            )
+        samples: NDArray[np.float32] = stored["samples"]
+        return samples
+
+
+def _save(path: Path, mark: str, samples: NDArray[np.float32]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as stream:
+        np.savez(stream, mark=mark, samples=samples)
+    os.replace(part, path)

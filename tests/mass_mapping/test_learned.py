@@ -1,0 +1,130 @@
+"""Under a network that knows a Gaussian's score, the sampler finds the Gaussian's posterior."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from astropy.io import fits
+from astropy.table import Table
+
+from galsim_hub.cli import main
+from galsim_hub.errors import FieldError, MassMapError
+from galsim_hub.mass_mapping import (
+    Field,
+    GaussianPosterior,
+    ShearMap,
+    SpectrumTable,
+    make_shear_map,
+    map_mass,
+)
+from tests.conftest import write_card
+
+VARIANCE = 0.04  # of a pixel
+SIDE = 16
+CARD = {
+    "spec_version": 1,
+    "name": "white_score",
+    "version": 1,
+    "kind": "score_prior",
+    "summary": "The score of white noise, for tests",
+    "licence": "MIT",
+    "created": "2026-11-22",
+    "authors": ["galsim_hub developers"],
+    "inputs": [],
+    "random_input": None,
+    "pixel_size": 60.0,
+    "prior": {
+        "event_shape": [None, None],
+        "multiple_of": 8,
+        "std": VARIANCE**0.5,
+        "sigma": [0.01, 1.0],
+        "power": {"wavenumber": [0.01, 5.0], "power": [VARIANCE, VARIANCE]},
+    },
+    "signatures": ["score"],
+}
+
+
+@pytest.fixture(scope="module")
+def white_module(tmp_path_factory):
+    """Save a module whose network is -x / (variance + sigma^2)."""
+    folder = tmp_path_factory.mktemp("hub_modules") / "white_score" / "1"
+    module = tf.Module()
+    module.variance = tf.Variable(VARIANCE)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None], tf.float32),
+            tf.TensorSpec([None], tf.float32),
+        ]
+    )
+    def score(x, sigma):
+        return {"score": -x / (module.variance + sigma[:, None, None] ** 2)}
+
+    module.score = score
+    tf.saved_model.save(module, str(folder), signatures={"score": score})
+    write_card(folder, CARD)
+    return str(folder)
+
+
+def shear_map(side: int = SIDE, pixel_scale: float = 1.0) -> ShearMap:
+    rng = np.random.default_rng(4)
+    counts = rng.integers(1, 5, (side, side))
+    counts[3:6, 7:11] = 0
+    with np.errstate(divide="ignore"):
+        std = 0.3 / np.sqrt(counts)
+    shear = np.where(counts > 0, 0.2 * rng.standard_normal((2, side, side)), 0.0)
+    return ShearMap(Field(0.0, 0.0, (side, side), pixel_scale), shear, std, counts)
+
+
+WHITE = SpectrumTable([10.0, 1e5], [VARIANCE * np.radians(1 / 60) ** 2] * 2)
+
+
+def test_mean_and_scatter_are_those_of_the_exact_posterior(white_module):
+    data, n = shear_map(), 48
+    maps = map_mass(data, WHITE, prior=white_module, n_samples=n, seed=2)
+    exact = GaussianPosterior(data, WHITE.of_modes(data.field))
+    drawn = np.stack([exact.sample(5, i) for i in range(200)])
+    pull = (maps.mean - maps.wiener) / (drawn.std(axis=0) / np.sqrt(n))
+    # 256 numbers, their scatter known to 5%: one but for that and for what they have in common.
+    assert np.sqrt(np.mean(pull**2)) == pytest.approx(1.0, abs=0.2)
+    assert np.mean(maps.std) == pytest.approx(drawn.std(axis=0).mean(), rel=0.05)
+    assert maps.diagnostics["chi2"].shape[-1] == n
+
+
+def test_map_of_other_pixels_is_refused(white_module):
+    with pytest.raises(FieldError, match="pixels of 60 arcsec"):
+        map_mass(shear_map(pixel_scale=0.5), WHITE, prior=white_module, n_samples=2)
+
+
+def test_map_of_sides_that_the_network_cannot_take_is_refused(white_module):
+    with pytest.raises(MassMapError, match="multiples of 8 pixels, this one has 20x20"):
+        map_mass(shear_map(side=20), WHITE, prior=white_module, n_samples=2)
+
+
+def test_catalogue_of_one_halo_shows_it_under_a_learned_prior(make_catalogue, white_module):
+    halo = (30.0, 0.0)
+    field = Field(*halo, (40, 40), 1.0)
+    data = make_shear_map(make_catalogue(halo, halo, width=30.0, n=10_000, noise=0.2), field)
+    mean = map_mass(data, WHITE, prior=white_module, n_samples=4, seed=1).mean
+    y, x = np.unravel_index(np.argmax(mean), mean.shape)
+    assert np.hypot(y - 19.5, x - 19.5) < 1.5
+
+
+def test_command_takes_a_module_and_says_how_its_chains_went(
+    make_catalogue, white_module, tmp_path, capsys
+):
+    catalogue = make_catalogue((30.0, 0.0), (30.1, 0.0), width=12.0, n=2_000, noise=0.2)
+    columns = {name: getattr(catalogue, name) for name in ("ra", "dec", "e1", "e2", "weight")}
+    Table(columns).write(tmp_path / "shear.ecsv")
+    words = [str(tmp_path / "shear.ecsv"), "--output", str(tmp_path), "--prior", white_module]
+    options = ["--pixel-scale", "1", "--size", "16x24", "--samples", "2"]
+    assert main(["massmap", *words, *options]) == 0
+    assert "of trajectories accepted; chi2 is" in capsys.readouterr().err
+    header = fits.getheader(tmp_path / "samples.fits")
+    assert header["PRIOR"] == white_module
+    assert (header["NAXIS1"], header["NAXIS2"], header["NAXIS3"]) == (24, 16, 2)
