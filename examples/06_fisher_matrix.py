@@ -30,7 +30,7 @@ def log_power(values: tf.Tensor) -> tf.Tensor:
     return tf.math.log(pm.power_spectrum(density, BOX).power[:N_SHELLS])
 
 
-with tf.GradientTape() as tape:
+with tf.GradientTape(persistent=True) as tape:  # for one gradient a shell
     tape.watch(VALUES)
     power = log_power(VALUES)
 exact = tape.jacobian(power, VALUES, experimental_use_pfor=False).numpy()
