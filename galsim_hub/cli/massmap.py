@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="for the maps")
     parser.add_argument(
         "--prior",
-        default="hub:kappa_score",
-        help="a module of kind score_prior, or 'gaussian', which needs none (hub:kappa_score)",
+        default="gaussian",
+        help="'gaussian', or a module of kind score_prior (gaussian)",
     )
     parser.add_argument("--samples", type=_several, default=16, help="of the posterior (16)")
     parser.add_argument("--seed", type=int, default=1, help="of the samples (1)")
