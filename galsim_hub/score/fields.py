@@ -19,7 +19,7 @@ def as_fields(fields: Any, event_shape: tuple[int | None, ...]) -> Tensor:
 
     Parameters
     ----------
-    fields : array_like or tensor, shape (n, *event_shape)
+    fields : array_like or tensor, shape (n, ...)
     event_shape : tuple of int or None
         The shape of one field; None is any.
 

@@ -88,7 +88,7 @@ class GaussianLikelihood:
 
         Parameters
         ----------
-        x : array_like or tensor, shape (n, *field shape)
+        x : array_like or tensor, shape (n, ...)
         sigma : float or tensor
             The level of the noise on the fields.
 
@@ -111,13 +111,13 @@ class GaussianLikelihood:
 
         Parameters
         ----------
-        x : array_like or tensor, shape (n, *field shape)
+        x : array_like or tensor, shape (n, ...)
         sigma : float or tensor
             The level of the noise on the fields.
 
         Returns
         -------
-        tensor of float32, shape (n, *field shape)
+        tensor of float32, shape (n, ...)
         """
         return self.operator.adjoint(self._solve(self._residual(x), sigma))
 
@@ -126,7 +126,7 @@ class GaussianLikelihood:
 
         Parameters
         ----------
-        x : array_like or tensor, shape (n, *field shape)
+        x : array_like or tensor, shape (n, ...)
 
         Returns
         -------

@@ -38,11 +38,11 @@ class LinearOperator(Protocol):
 
         Parameters
         ----------
-        x : tensor, shape (n, *field shape)
+        x : tensor, shape (n, ...)
 
         Returns
         -------
-        tensor, shape (n, *data shape)
+        tensor, shape (n, ...)
         """
         ...
 
@@ -51,11 +51,11 @@ class LinearOperator(Protocol):
 
         Parameters
         ----------
-        y : tensor, shape (n, *data shape)
+        y : tensor, shape (n, ...)
 
         Returns
         -------
-        tensor, shape (n, *field shape)
+        tensor, shape (n, ...)
         """
         ...
 

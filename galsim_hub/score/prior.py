@@ -177,13 +177,13 @@ class ScorePrior:
 
         Parameters
         ----------
-        x : array_like or tensor, shape (n, *event_shape)
+        x : array_like or tensor, shape (n, ...)
         sigma : float or array_like, shape (n,)
             The noise level, in the units of the fields and within `sigma_range`.
 
         Returns
         -------
-        tensor of float32, shape (n, *event_shape)
+        tensor of float32, shape (n, ...)
 
         Raises
         ------
@@ -204,12 +204,12 @@ class ScorePrior:
 
         Parameters
         ----------
-        x : array_like or tensor, shape (n, *event_shape)
+        x : array_like or tensor, shape (n, ...)
         sigma : float or array_like, shape (n,)
 
         Returns
         -------
-        tensor of float32, shape (n, *event_shape)
+        tensor of float32, shape (n, ...)
         """
         x = self._checked(x)
         levels = as_levels(sigma, tf.shape(x)[0], len(self.event_shape))
@@ -231,7 +231,7 @@ class ScorePrior:
 
         Returns
         -------
-        ndarray of float32, shape (n, *shape)
+        ndarray of float32, shape (n, ...)
         """
         low, high = self.sigma_range
         shape = self._shape(shape)
@@ -259,7 +259,7 @@ class ScorePrior:
 
         Parameters
         ----------
-        x : array_like, shape (n, *event_shape)
+        x : array_like, shape (n, ...)
         seed : int
             Of the probes of Hutchinson's trace.
         sigma : float, optional

@@ -35,7 +35,7 @@ def probability_flow(
     ----------
     prior : Prior
     likelihood : GaussianLikelihood
-    initial : array_like, shape (n, *event_shape)
+    initial : array_like, shape (n, ...)
         Where to start; noise of the first level is added.
     seed : int
     sigma : tuple of 2 float, optional

@@ -52,7 +52,7 @@ def annealed_hmc(
     ----------
     prior : Prior
     likelihood : GaussianLikelihood
-    initial : array_like, shape (n_chains, *event_shape)
+    initial : array_like, shape (n_chains, ...)
         Where the chains start; noise of the first level is added.
     seed : int
     sigma : tuple of 2 float, optional

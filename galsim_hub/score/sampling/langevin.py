@@ -44,7 +44,7 @@ def annealed_langevin(
     ----------
     prior : Prior
     likelihood : GaussianLikelihood
-    initial : array_like, shape (n_chains, *event_shape)
+    initial : array_like, shape (n_chains, ...)
         Where the chains start; noise of the first level is added.
     seed : int
     sigma, n_levels, steps_per_level, n_warmup, n_draws, thin

@@ -37,7 +37,7 @@ def maximum_a_posteriori(
     ----------
     prior : Prior
     likelihood : GaussianLikelihood
-    initial : array_like, shape (n, *event_shape)
+    initial : array_like, shape (n, ...)
         Where to start; noise of the first level is added.
     seed : int
     sigma : tuple of 2 float, optional

@@ -51,13 +51,13 @@ class Metric:
 
         Parameters
         ----------
-        x : tensor, shape (n, *event_shape)
+        x : tensor, shape (n, ...)
         sigma : tensor
             The noise level.
 
         Returns
         -------
-        tensor, shape (n, *event_shape)
+        tensor, shape (n, ...)
         """
         variance = sigma**2
         precision = 1.0 / (self._power + variance)

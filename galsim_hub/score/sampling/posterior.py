@@ -19,7 +19,7 @@ class Posterior:
 
     Attributes
     ----------
-    chains : ndarray of float32, shape (draws, chains, *event_shape)
+    chains : ndarray of float32, shape (draws, chains, ...)
         A draw of every chain after the other.
     diagnostics : dict
         What the sampler says of itself, by name.
@@ -30,7 +30,7 @@ class Posterior:
 
     @property
     def samples(self) -> Array:
-        """All draws of all chains, shape (n, *event_shape)."""
+        """All draws of all chains, shape (n, ...)."""
         return self.chains.reshape(-1, *self.chains.shape[2:])
 
     @property

@@ -21,7 +21,7 @@ def report_on(chains: NDArray[np.float32], likelihood: GaussianLikelihood) -> di
 
     Parameters
     ----------
-    chains : ndarray of float32, shape (draws, chains, *event_shape)
+    chains : ndarray of float32, shape (draws, chains, ...)
     likelihood : GaussianLikelihood
 
     Returns

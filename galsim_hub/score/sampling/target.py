@@ -28,7 +28,7 @@ class Target:
     ----------
     prior : Prior
     likelihood : GaussianLikelihood
-    initial : array_like, shape (n, *event_shape)
+    initial : array_like, shape (n, ...)
         Where the chains start, for their number and shape.
 
     Raises
@@ -68,13 +68,13 @@ class Target:
 
         Parameters
         ----------
-        x : tensor, shape (n, *event_shape)
+        x : tensor, shape (n, ...)
         sigma : tensor
             The noise level.
 
         Returns
         -------
-        tensor, shape (n, *event_shape)
+        tensor, shape (n, ...)
         """
         return self.prior.score(x, sigma) + self.likelihood.score(x, sigma)
 
@@ -83,7 +83,7 @@ class Target:
 
         Parameters
         ----------
-        start, end : tensor, shape (n, *event_shape)
+        start, end : tensor, shape (n, ...)
         sigma : tensor
             The noise level.
 
