@@ -39,7 +39,6 @@ def is_along_axes(jac: NDArray[np.float64] | None) -> bool:
 def draw_transform(
     pixels: NDArray[np.float64],
     scale: float,
-    maxk: float,
     gsparams: galsim.GSParams,
     image: galsim.Image,
     jac: NDArray[np.float64] | None,
@@ -52,8 +51,6 @@ def draw_transform(
         Flux per pixel, centred.
     scale : float
         Side of a pixel [arcsec].
-    maxk : float
-        Beyond this the transform is taken for zero [1 / arcsec].
     gsparams : galsim.GSParams
     image : galsim.Image of complex, shape (ky, kx)
     jac : ndarray of shape (2, 2) or None
@@ -69,12 +66,6 @@ def draw_transform(
     turned = np.concatenate([along_x, 1j * along_x]).view(np.float64)
     transform = _multiply(np.concatenate([y.real, y.imag]).T, turned).view(np.complex128)
     image.array[:] = transform
-    image.array[:, _is_beyond(maxk * scale, step_x, bounds.xmin, bounds.xmax)] = 0.0
-    image.array[_is_beyond(maxk * scale, step_y, bounds.ymin, bounds.ymax)] = 0.0
-
-
-def _is_beyond(limit: float, step: float, first: int, last: int) -> NDArray[np.bool_]:
-    return np.abs(step * np.arange(first, last + 1)) > limit * (1.0 + 1e-9)
 
 
 def _waves(

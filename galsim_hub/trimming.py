@@ -86,7 +86,7 @@ class StampProfile:
         """
         if self._is_known and is_along_axes(jac):
             pixels = self._pixels * (self.flux / self._pixels.sum())
-            draw_transform(pixels, self._scale, self.maxk, self._gsparams, image, jac)
+            draw_transform(pixels, self._scale, self._gsparams, image, jac)
         else:
             self.interpolated._drawKImage(image, jac)
 

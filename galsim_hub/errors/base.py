@@ -37,6 +37,9 @@ class GalSimHubError(galsim.GalSimError):
         return type(self), self._arguments
 
 
+_MUCH = 0.15  # of difflib's likeness, 1 for the same name
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Name the known names nearest to a misspelt one, as the end of a message.
 
@@ -58,4 +61,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     " Did you mean 'cosmos'?"
     """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    # What is much further than the nearest shares little but the beginning.
+    likeness = [difflib.SequenceMatcher(None, other, name).ratio() for other in near]
+    near = [n for n, like in zip(near, likeness, strict=True) if like > likeness[0] - _MUCH]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -228,7 +228,7 @@ def test_index_makes_a_registry_whose_modules_are_downloaded_listed_and_pruned(
     code, out, _ = run("download", "hub:analytic@1")
     assert code == 0
     assert GenerativeGalaxyModel(out.strip()).name == "analytic"
-    assert "hub:analytic@1  galaxy" in run("list")[1]
+    assert "hub:analytic@1 galaxy" in " ".join(run("list")[1].split())
     assert as_json(run("cache", "list", "--json"))[0]["module"] == "analytic@1"
     assert as_json(run("verify", "hub:analytic@1", "--json"))[0]["sound"]
     spoil(Path(out.strip()) / "card.md")
