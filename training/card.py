@@ -30,6 +30,8 @@ TEXTURE = (
     " Where knots and other\nstructure lie is drawn from latent maps on a coarse grid, whose prior "
     "is standard normal."
 )
+PAINTED = " multiplied by what a\nconvolutional network adds to it"
+PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with the auto-encoder."
 TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
 
@@ -103,6 +105,7 @@ def describe_training(config: Config, manifest: dict) -> dict:
         "source": config.data.source,
         "galaxies": manifest["counts"],
         "inputs": manifest["inputs"],
+        "learned_prior": config.learned_prior or config.start_from is not None,
         "data_sha256": manifest["config_sha256"],
         "vae": dataclasses.asdict(config.vae)
         | {"steps": done["vae"]["steps"], "recipe": fingerprint(config.fit_vae)},
@@ -118,7 +121,8 @@ def save_card(path: pathlib.Path, front: dict) -> None:
         version=front["version"],
         summary=front["summary"],
         trained_on=_trained_on(front["training"]),
-        texture=TEXTURE if front["training"]["vae"].get("texture") else "",
+        light=_light_of(front["training"]["vae"]),
+        prior=PRIOR if front["training"].get("learned_prior") else "",
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
@@ -148,6 +152,13 @@ def fidelity_table(fidelity: dict | None) -> str:
     if "verdict" in fidelity:
         lines += ["", fidelity["verdict"]]
     return "\n".join(lines)
+
+
+def _light_of(vae: dict) -> str:
+    """Say what makes the image of a latent code."""
+    base = f"a mixture of {vae['components']} elliptical\nSersic profiles"
+    painted = PAINTED if vae["decoder_widths"] else ""
+    return f"{base}{painted}.{TEXTURE if vae.get('texture') else ''}"
 
 
 def _trained_on(training: dict) -> str:

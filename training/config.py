@@ -68,8 +68,9 @@ class VAEConfig:
     """Architecture of the variational auto-encoder (see `training.models.vae`).
 
     `stem` is the side of the first patch convolution [pixel]; `widths` are the channels of the
-    encoder's stages, from fine to coarse, and `blocks` the residual blocks in each, but for the
-    decoder's finest stage, which costs most and has `top_blocks`. `texture` counts the latent maps,
+    encoder's stages, from fine to coarse, `decoder_widths` those of the decoder's, from coarse to
+    fine (none: the decoder paints nothing on its analytic base), and `blocks` the residual blocks
+    in each, but for the decoder's finest stage, which costs most and has `top_blocks`. `texture` counts the latent maps,
     on the grid of the encoder's finest stage, that code what no vector can: where knots and arms
     lie. With none, the latent code is a vector only.
     """
@@ -139,9 +140,9 @@ class Config:
     """The whole recipe of a module: data, two models, two fits, export.
 
     `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules that have
-    seen no galaxy in common tell what a module learnt by heart. `start_from` is the workdir of a
-    recipe whose auto-encoder the fit goes on from, with its flow in place of the standard normal as
-    the prior of the latents, fitted along.
+    seen no galaxy in common tell what a module learnt by heart. With `learned_prior` the prior of the
+    latents is not the standard normal but a flow of the recipe's shape, fitted along. `start_from`
+    is the workdir of a recipe whose auto-encoder and flow, as such a prior, the fit goes on from.
     """
 
     workdir: str
@@ -152,6 +153,7 @@ class Config:
     fit_flow: FitConfig
     export: ExportConfig
     half: int | None = None
+    learned_prior: bool = False
     start_from: str | None = None
     kind: str = "galaxy"
 

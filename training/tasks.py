@@ -35,17 +35,27 @@ class VAETask:
         self.stamps = StampSet(config.data.directory, config.half)
         self.vae = VAE(config.vae, config.data)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
-        networks, prior = self.vae.networks, None
+        prior = self._prior()
         if config.start_from:
-            prior = ConditionalFlow(config.flow, config.vae.latent_size)
             self.identity += "/" + self._start_from(pathlib.Path(config.start_from), prior)
-            networks = [*networks, prior]
-        self.model = Pair(networks)
+        self.model = Pair([*self.vae.networks, *([prior] if prior else [])])
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
         self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column, prior)
         self._validation_loss = tf.function(
             lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
         )
+
+    def _prior(self) -> ConditionalFlow | None:
+        """Return the flow that is the prior of the latents, None for a standard normal."""
+        config, size = self.config, self.config.vae.latent_size
+        if config.start_from:  # which says how conditions are standardised, too
+            return ConditionalFlow(config.flow, size)
+        if not config.learned_prior:
+            return None
+        self.identity += f"/{fingerprint(config.flow)}"
+        held_out = [batch["conditions"] for batch in self.stamps.ordered("validation", 512)]
+        conditions = tf.concat(held_out, 0).numpy()
+        return ConditionalFlow.create(config.flow, size, np.zeros(size), np.ones(size), conditions)
 
     def _start_from(self, workdir: pathlib.Path, prior: ConditionalFlow) -> str:
         """Take the networks and the flow of another run; return the hash of their weights."""
@@ -78,7 +88,7 @@ class VAETask:
         from .pictures import reconstruction_figure
 
         stamps = next(iter(self.stamps.ordered("validation", 8)))
-        images, _ = self.vae.decode(self.vae.posterior(stamps)[0])
+        images = self.vae.decode(self.vae.posterior(stamps)[0])[0]
         seen = losses.convolve(images, stamps["psf"])
         figure = reconstruction_figure(
             stamps["image"].numpy(), seen.numpy(), images.numpy(), stamps["noise_variance"].numpy()

@@ -1,4 +1,4 @@
-"""A fit that goes on from another takes its networks, and its flow as the prior."""
+"""A flow as the prior of the latents: of a fit from the start, or that of another run."""
 
 import dataclasses
 
@@ -65,6 +65,28 @@ def test_start_of_another_shape_is_refused(trained, make_recipe):
 def test_start_that_was_never_fitted_is_refused(make_recipe, tmp_path):
     with pytest.raises(ConfigError, match="training train"):
         VAETask(make_recipe(start_from=str(tmp_path)))
+
+
+def test_prior_of_a_fit_from_the_start_is_standardised_to_the_conditions(make_recipe):
+    recipe = make_recipe(learned_prior=True)
+    task = VAETask(recipe)
+    held_out = np.concatenate([b["conditions"] for b in task.stamps.ordered("validation", 16)])
+    features = task.loss.prior.features(tf.constant(held_out)).numpy()
+    np.testing.assert_allclose(features.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(features.std(axis=0), 1.0, rtol=1e-4)
+    assert task.identity != VAETask(dataclasses.replace(recipe, learned_prior=False)).identity
+
+
+def test_prior_learns_with_a_decoder_that_paints_nothing(make_recipe):
+    plain = make_recipe()
+    vae = dataclasses.replace(plain.vae, decoder_widths=())
+    recipe = dataclasses.replace(plain, vae=vae, learned_prior=True)
+    before = [w.numpy() for w in VAETask(recipe).loss.prior.trainable_weights]
+    assert fit("vae", recipe, until=4)["steps"] == 4
+    task = VAETask(recipe)
+    task.model.load_weights(f"{recipe.workdir}/vae/best.weights.h5")
+    after = [w.numpy() for w in task.loss.prior.trainable_weights]
+    assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_divergence_from_a_standard_normal_flow_is_that_from_a_standard_normal(make_recipe):

@@ -14,6 +14,7 @@ PARAMETERS = 5  # a component: log size, two shears, index, share of the light
 SOFTENING = 0.5  # [pixel] radius of the core: half a pixel cannot be resolved
 MAX_SHEAR = 0.9
 MAX_OFFSET = 3.0  # [pixel]
+TINY = 1e-30  # keeps a profile too small for any pixel from 0 / 0
 
 
 def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
@@ -46,8 +47,8 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
     }
 
 
-def log_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
-    """Return log of each component's unit-flux profile on the stamp, (n, k, y, x).
+def sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
+    """Return each component's unit-flux profile on the stamp, (n, k, y, x).
 
     The exponent's coefficient is b(n) = 2 n - 1/3 + 4 / (405 n) + 46 / (25515 n^2) (Ciotti &
     Bertin 1999, eq. 18, first terms). The flux is normalised over the stamp.
@@ -64,19 +65,18 @@ def log_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     q11, q22, q12 = a11**2 + a12**2, a22**2 + a12**2, 2.0 * a12 * (a11 + a22)
     square = x * (q11 * x + q12 * y) + q22 * y**2 + (SOFTENING / radius) ** 2
     coefficient = 2.0 * index - 1.0 / 3.0 + 4.0 / (405.0 * index) + 46.0 / (25515.0 * index**2)
-    log_profile = -coefficient * tf.exp(tf.math.log(square) * (0.5 / index))
-    return log_profile - tf.reduce_logsumexp(log_profile, axis=[2, 3], keepdims=True)
+    profile = tf.exp(-coefficient * tf.exp(tf.math.log(square) * (0.5 / index)))
+    return profile / (tf.reduce_sum(profile, axis=[2, 3], keepdims=True) + TINY)
 
 
-def log_base(raw: tf.Tensor, size: int, components: int) -> tf.Tensor:
-    """Return log of the unit-flux mixture on the stamp, (n, y, x)."""
+def base_light(raw: tf.Tensor, size: int, components: int) -> tf.Tensor:
+    """Return the unit-flux mixture on the stamp, (n, y, x)."""
     params = base_parameters(raw, components)
-    log_share = tf.math.log(params["share"] + 1e-6)[..., None, None]
-    return tf.reduce_logsumexp(log_sersic(params, size) + log_share, axis=1)
+    return tf.reduce_sum(sersic(params, size) * params["share"][..., None, None], axis=1)
 
 
 def border_taper(size: int, width: float = 12.0) -> tf.Tensor:
-    """Return the log of a round window that falls to nothing at the stamp's edge, (size, size).
+    """Return a round window that falls to nothing at the stamp's edge, (size, size).
 
     It is part of the decoder, in training and after: a generated galaxy ends inside its
     stamp, and ends the same way in all directions.
@@ -85,12 +85,12 @@ def border_taper(size: int, width: float = 12.0) -> tf.Tensor:
     radius = tf.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
     edge = size / 2 - 1.5
     t = tf.clip_by_value((radius - (edge - width)) / width, 0.0, 1.0)
-    return tf.math.log(tf.cos(0.5 * math.pi * t) ** 2 + 1e-12)
+    return tf.cos(0.5 * math.pi * t) ** 2 + 1e-12
 
 
 @keras.saving.register_keras_serializable("galsim_hub")
 class HybridImage(keras.layers.Layer):
-    """Join base, network residual and flux into the galaxy: flux * softmax(log base + residual)."""
+    """Join base, flux and the network's residual, if any: flux * base * exp(residual), normalised."""
 
     def __init__(self, size: int, components: int, **kwargs):
         super().__init__(**kwargs)
@@ -98,10 +98,12 @@ class HybridImage(keras.layers.Layer):
 
     def call(self, inputs):
         """Return the PSF-free, noiseless image (n, y, x) [count per pixel]."""
-        raw, residual, log_flux = inputs
-        logits = log_base(raw, self.size, self.components) + residual + border_taper(self.size)
-        light = tf.nn.softmax(tf.reshape(logits, [-1, self.size**2]))
-        return tf.reshape(light * tf.exp(log_flux), [-1, self.size, self.size])
+        raw, log_flux, *residual = inputs
+        light = base_light(raw, self.size, self.components) * border_taper(self.size)
+        for log_factor in residual:
+            light *= tf.exp(log_factor)
+        total = tf.reduce_sum(light, axis=[1, 2], keepdims=True) + TINY
+        return light * (tf.exp(log_flux)[:, :, None] / total)
 
     def get_config(self):
         """Return the constructor's arguments."""

@@ -21,8 +21,8 @@ LOG_FLUX_MEAN, LOG_FLUX_SCALE = 1.5, 1.2  # of the COSMOS 25.2 sample [log count
 def build_trunk(config: VAEConfig, data: DataConfig) -> keras.Model:
     """Return the part of the decoder that sees the latent vector.
 
-    Input: vector (n, latent_size). Outputs: parameters of the base, log flux (n, 1), and feature
-    maps on the grid of the texture, (n, grid, grid, width).
+    Input: vector (n, latent_size). Outputs: parameters of the base, log flux (n, 1), and, if the
+    recipe paints, feature maps on the grid of the texture, (n, grid, grid, width).
     """
     vector = keras.Input((config.latent_size,), name="vector")
     heads = dense_stack(vector, config.hidden, 2)
@@ -32,6 +32,8 @@ def build_trunk(config: VAEConfig, data: DataConfig) -> keras.Model:
     log_flux = layers.Dense(1, kernel_initializer=small_start(), name="log_flux")(heads)
     log_flux = SoftBound(-6.0, 6.0)(log_flux)
     log_flux = layers.Rescaling(LOG_FLUX_SCALE, LOG_FLUX_MEAN)(log_flux)
+    if not config.decoder_widths:
+        return keras.Model(vector, [raw, log_flux], name="trunk")
     split, coarse = texture_stage(config, data), coarse_size(config)
     x = dense_stack(vector, config.hidden, 1)
     x = layers.Dense(coarse**2 * config.decoder_widths[0], activation="silu")(x)
@@ -46,12 +48,16 @@ def build_painter(config: VAEConfig, data: DataConfig) -> keras.Model:
 
     Inputs: the trunk's outputs and, if there is texture, its latent maps (n, grid, grid, texture).
     Outputs: image (n, y, x) [count per pixel] and the residual log image, (n, top, top) for
-    ``top = config.decoder_top``, of zero mean, that is enlarged and added to the base.
+    ``top = config.decoder_top``, of zero mean, whose exponential, enlarged, multiplies the base. A
+    recipe without ``decoder_widths`` adds nothing to the base, and has no residual.
     """
-    split = texture_stage(config, data)
-    grid, width = coarse_size(config) << split, config.decoder_widths[split]
     raw = keras.Input((2 + PARAMETERS * config.components,), name="raw")
     log_flux = keras.Input((1,), name="log_flux")
+    join = HybridImage(data.stamp_size, config.components, name="image")
+    if not config.decoder_widths:
+        return keras.Model([raw, log_flux], [join([raw, log_flux])], name="painter")
+    split = texture_stage(config, data)
+    grid, width = coarse_size(config) << split, config.decoder_widths[split]
     maps = keras.Input((grid, grid, width), name="maps")
     inputs, x = [raw, log_flux, maps], maps
     if config.texture:
@@ -68,8 +74,7 @@ def build_painter(config: VAEConfig, data: DataConfig) -> keras.Model:
     # Softmax ignores a constant, so nothing would keep it from drifting into the bound.
     x = SoftBound(-6.0, 6.0)(x - ops.mean(x, axis=(1, 2), keepdims=True))
     residual = layers.Reshape((config.decoder_top, config.decoder_top))(x)
-    full = enlarge(residual, data.stamp_size)
-    image = HybridImage(data.stamp_size, config.components, name="image")([raw, full, log_flux])
+    image = join([raw, log_flux, enlarge(residual, data.stamp_size)])
     return keras.Model(inputs, [image, residual], name="painter")
 
 
@@ -86,7 +91,8 @@ def texture_stage(config: VAEConfig, data: DataConfig) -> int:
     ConfigError
         If there is texture and the decoder has no stage of that resolution.
     """
-    sides = [coarse_size(config) << stage for stage in range(len(config.decoder_widths))]
+    coarse = coarse_size(config) if config.decoder_widths else 0
+    sides = [coarse << stage for stage in range(len(config.decoder_widths))]
     grid = data.stamp_size // config.stem
     if config.texture and grid not in sides:
         raise ConfigError(

@@ -63,12 +63,13 @@ class VAE:
         flat = [tf.reshape(m, [-1, self.code_size - self.vector_size]) for m in maps]
         return tf.concat([mean, flat[0]], 1), tf.concat([log_scale, flat[1]], 1)
 
-    def decode(self, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return image (n, y, x) [count per pixel] and residual log image of latent codes."""
+    def decode(self, codes: tf.Tensor) -> list[tf.Tensor]:
+        """Return image (n, y, x) [count per pixel] and, if painted, its residual log image."""
         parts = self.trunk(codes[:, : self.vector_size])
         if self._has_texture:
             parts.append(tf.reshape(codes[:, self.vector_size :], [-1, *self.texture_shape]))
-        return self.painter(parts)
+        outputs = self.painter(parts)
+        return outputs if isinstance(outputs, list) else [outputs]
 
     @property
     def _has_texture(self) -> bool:
@@ -101,13 +102,13 @@ class VAELoss:
         noise = tf.random.stateless_normal([tf.shape(stamps["image"])[0], self.vae.code_size], seed)
         mean, log_scale = self.vae.posterior(stamps, noise[:, : self.vae.vector_size])
         codes = mean + tf.exp(log_scale) * noise
-        images, residual = self.vae.decode(codes)
+        images, *residuals = self.vae.decode(codes)
         excess = self.excess_chi_square(images, stamps)
         weight = losses.flux_weight(
             flux_of(stamps["conditions"][:, self.mag_column]), self.fit.flux_cap
         )
         kl = tf.reduce_mean(self.divergence(codes, mean, log_scale, stamps["conditions"]))
-        rough = tf.reduce_mean(losses.roughness(residual))
+        rough = sum((tf.reduce_mean(losses.roughness(r)) for r in residuals), tf.constant(0.0))
         misfit = tf.reduce_mean(losses.robust(0.5 * weight * excess, self.fit.misfit_scale))
         total = misfit + self.kl_weight(step) * kl + self.fit.roughness * rough
         return {
