@@ -70,9 +70,9 @@ class VAEConfig:
     `stem` is the side of the first patch convolution [pixel]; `widths` are the channels of the
     encoder's stages, from fine to coarse, `decoder_widths` those of the decoder's, from coarse to
     fine (none: the decoder paints nothing on its analytic base), and `blocks` the residual blocks
-    in each, but for the decoder's finest stage, which costs most and has `top_blocks`. `texture` counts the latent maps,
-    on the grid of the encoder's finest stage, that code what no vector can: where knots and arms
-    lie. With none, the latent code is a vector only.
+    in each, but for the decoder's finest stage, which costs most and has `top_blocks`. `texture`
+    counts the latent maps, on the grid of the encoder's finest stage, that code what no vector can:
+    where knots and arms lie. With none, the latent code is a vector only.
     """
 
     latent_size: int = 16
@@ -140,9 +140,10 @@ class Config:
     """The whole recipe of a module: data, two models, two fits, export.
 
     `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules that have
-    seen no galaxy in common tell what a module learnt by heart. With `learned_prior` the prior of the
-    latents is not the standard normal but a flow of the recipe's shape, fitted along. `start_from`
-    is the workdir of a recipe whose auto-encoder and flow, as such a prior, the fit goes on from.
+    seen no galaxy in common tell what a module learnt by heart. With `learned_prior` the prior of
+    the latents is not the standard normal but a flow of the recipe's shape, fitted along.
+    `start_from` is the workdir of a recipe whose auto-encoder and flow, as such a prior, the fit
+    goes on from.
     """
 
     workdir: str

@@ -90,7 +90,7 @@ def border_taper(size: int, width: float = 12.0) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("galsim_hub")
 class HybridImage(keras.layers.Layer):
-    """Join base, flux and the network's residual, if any: flux * base * exp(residual), normalised."""
+    """Join base, flux and the network's residual, if any: flux * base * exp(residual)."""
 
     def __init__(self, size: int, components: int, **kwargs):
         super().__init__(**kwargs)
