@@ -31,8 +31,7 @@ TEXTURE = (
     "is standard normal."
 )
 PAINTED = " multiplied by what a\nconvolutional network adds to it"
-PRIOR = " The prior of\nthe latent codes is itself a conditional "
-    "flow, fitted along with the auto-encoder."
+PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with them."
 TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
 
