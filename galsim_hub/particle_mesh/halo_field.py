@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..backend import load_function
-from ..errors import ExtrapolationWarning, UnsupportedModuleError
+from ..errors import ExtrapolationWarning
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .bias import tidal_square
@@ -109,13 +109,7 @@ class HaloField:
     def __init__(self, file_name: str | os.PathLike[str]) -> None:
         location = locate(file_name)
         self._spec, self._folder = read_spec(location.folder), location.folder
-        if self._spec.kind != "halo_field":
-            raise UnsupportedModuleError(
-                f"Module {location.address} is of kind {self._spec.kind!r}, expected "
-                "'halo_field'. Use galsim_hub.load, which picks the class by the kind.",
-                location.address,
-                self._spec.kind,
-            )
+        self._spec.require_kind("halo_field", location.address)
         self._network: Callable[..., Any] | None = None
 
     @property
