@@ -16,6 +16,7 @@ from ..errors import DataError
 from .catalogue import find_haloes
 
 CRITICAL_DENSITY = 2.775e11  # [h^2 Msun / Mpc^3]
+PADDED_HALOES = 1024
 FIRST_SEEDS = {"train": 10_000, "validation": 20_000, "test": 30_000}
 
 logger = logging.getLogger(__name__)
@@ -95,10 +96,12 @@ def load(config: HaloConfig, split: str) -> list[Sample]:
 
 def mass_field(sample: Sample, box: pm.Box, least_mass: float) -> np.ndarray:
     """Paint the mass of haloes above `least_mass`: Msun/h in each cell, shape (x, y, z)."""
-    kept = sample.masses >= least_mass
-    positions = tf.constant(sample.centres[kept].T[None] / box.cell[0], tf.float32)
-    weights = tf.constant(sample.masses[kept][None], tf.float32)
-    return paint(positions, weights, box.shape)[0].numpy()
+    masses = np.where(sample.masses >= least_mass, sample.masses, 0.0)
+    # Padded, or painting would be compiled for every number of haloes.
+    more = -len(masses) % PADDED_HALOES
+    positions = np.pad(sample.centres / box.cell[0], [(0, more), (0, 0)]).T.astype(np.float32)
+    weights = np.pad(masses, (0, more)).astype(np.float32)
+    return paint(tf.constant(positions[None]), tf.constant(weights[None]), box.shape)[0].numpy()
 
 
 def box_of(config: HaloDataConfig) -> pm.Box:
