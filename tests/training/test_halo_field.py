@@ -120,7 +120,7 @@ def test_a_mass_that_no_halo_has_is_refused(config):
 
 def test_an_untrained_network_gives_the_mean_everywhere(config):
     task = HaloTask(config)
-    np.testing.assert_array_equal(task.predict(task.boxes["validation"][0]), 1.0)
+    np.testing.assert_array_equal(task.predict(task.held_out[0]), 1.0)
 
 
 def test_a_field_compared_with_its_double_has_their_phases_and_twice_the_power():
@@ -136,7 +136,7 @@ def test_a_loaded_field_is_that_of_the_trained_network(config, module, halo_fiel
     assert replay(module, read_spec(module))["halo_field"] < 1
     task = HaloTask(config)
     task.model.load_weights(pathlib.Path(config.workdir) / "halo" / "best.weights.h5")
-    held_out = task.boxes["validation"][0]
+    held_out = task.held_out[0]
     field = halo_field(held_out["density"], data.box_of(config.data))
     np.testing.assert_allclose(field, task.predict(held_out), rtol=1e-4)
     assert halo_field.mean_mass_density == pytest.approx(task.mean_mass / 1.5**3)
