@@ -145,9 +145,10 @@ class HaloField:
         Returns
         -------
         tensor
-            What the card says of haloes (such as their mass), in units of its mean, same shape.
-            Gradients flow to `density`. Small scales were not fitted: `smooth` it by `smoothing`
-            before you look at it cell by cell.
+            The mass of haloes in units of `mean_mass_density`, same shape. Gradients flow to
+            `density`. Small scales were not fitted: `smooth` it by `smoothing` before you look at
+            single cells. Subtract its mean where you need fluctuations, and do not divide by it:
+            the mean is fitted loosely, see the card.
 
         Raises
         ------
