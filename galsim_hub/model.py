@@ -14,7 +14,7 @@ from .backend import check_engine
 from .condition_sampling import ConditionSampling
 from .conditions import check_policy, limit_to_range, read_conditions
 from .encoding import Posterior, image_stamps, pixel_masks, psf_stamps, read_latents, variances
-from .errors import CorruptedModuleError, LatentError, UnsupportedModuleError
+from .errors import CorruptedModuleError, LatentError
 from .legacy import describe
 from .network import GalaxyNetwork, choose_band
 from .profile import GenerativeGalaxy, Interpolation
@@ -86,13 +86,7 @@ class GenerativeGalaxyModel(ConditionSampling):
             location.folder, spec, check_engine(engine), self._band, location.given
         )
         self._on_extrapolate = check_policy(on_extrapolate)
-        if self._spec.kind != "galaxy":
-            raise UnsupportedModuleError(
-                f"Module {self._file_name} is of kind {self._spec.kind!r}, expected 'galaxy'. "
-                "Use galsim_hub.load, which picks the class by the kind.",
-                self._file_name,
-                "galaxy",
-            )
+        self._spec.require_kind("galaxy", location.address)
 
     @property
     def file_name(self) -> str:

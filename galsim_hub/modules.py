@@ -29,6 +29,13 @@ def _load_search(file_name: str, *, band: str | None = None) -> Any:
     return LearnedSearch(file_name)
 
 
+def _load_halo_field(file_name: str, *, band: str | None = None) -> Any:
+    _refuse_band(file_name, band)
+    from .particle_mesh import HaloField  # here: it starts TensorFlow
+
+    return HaloField(file_name)
+
+
 def _load_score_prior(file_name: str, *, band: str | None = None) -> Any:
     _refuse_band(file_name, band)
     from .score import ScorePrior  # here: it starts TensorFlow
@@ -51,6 +58,7 @@ _CLASSES: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "galaxy": GenerativeGalaxyModel,
         "particle_mesh": _load_simulator,
         "field_search": _load_search,
+        "halo_field": _load_halo_field,
         "score_prior": _load_score_prior,
     }
 )
@@ -68,8 +76,9 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Any:
 
     Returns
     -------
-    GenerativeGalaxyModel, particle_mesh.Simulator, particle_mesh.LearnedSearch or score.ScorePrior
-        For modules of kind ``galaxy``, ``particle_mesh``, ``field_search`` and ``score_prior``.
+    GenerativeGalaxyModel, particle_mesh.Simulator, LearnedSearch or HaloField, or score.ScorePrior
+        For modules of kind ``galaxy``, ``particle_mesh``, ``field_search``, ``halo_field`` and
+        ``score_prior``.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-from .errors import CardError, CorruptedModuleError
+from .errors import CardError, CorruptedModuleError, UnsupportedModuleError
 from .safety import is_safe_path
 
 __all__ = ["CARD_NAME", "SPEC_VERSION", "InputSpec", "ModuleSpec", "read_spec"]
@@ -175,6 +175,29 @@ class ModuleSpec:
         left_out = set(names)
         asked = tuple(condition for condition in self.inputs if condition.name not in left_out)
         return dataclasses.replace(self, inputs=asked) if left_out else self
+
+    def require_kind(self, kind: str, address: str) -> None:
+        """Check that a class can use the module.
+
+        Parameters
+        ----------
+        kind : str
+            What the class is for.
+        address : str
+            Where the module is from, for the message.
+
+        Raises
+        ------
+        UnsupportedModuleError
+            If the module is of another kind.
+        """
+        if self.kind != kind:
+            raise UnsupportedModuleError(
+                f"Module {address} is of kind {self.kind!r}, expected {kind!r}. "
+                "Use galsim_hub.load, which picks the class by the kind.",
+                address,
+                kind,
+            )
 
     def verify(self, folder: Path) -> None:
         """Check that a folder holds exactly the files that the card describes.

@@ -14,14 +14,14 @@ from astropy.io import fits
 EXAMPLES = Path(__file__).parents[1] / "examples"
 GALSIM = Path(sys.executable).with_name("galsim")
 MOST_LINES = 80
-SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3, "N_SAMPLES": 20}
+SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3, "N_SAMPLES": 20, "N_MAPS": 12}
 
 
 @pytest.fixture
 def workdir(tmp_path, monkeypatch, module_folder):
     """Stand in an empty folder with the examples, where hub:cosmos is the analytic module."""
     copy = shutil.copytree(EXAMPLES, tmp_path / "examples")
-    for path in copy.glob("0*.py"):
+    for path in copy.glob("[0-9]*.py"):
         text = path.read_text().replace("hub:cosmos", str(module_folder))
         for name, value in SMALLER.items():
             text = re.sub(rf"^{name} = \d+$", f"{name} = {value}", text, flags=re.MULTILINE)
@@ -73,6 +73,8 @@ def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
         ("05_initial_conditions.py", "initial_conditions.png"),
         ("07_evolving_box.py", "evolving_box.gif"),
         ("08_two_moons.py", "two_moons.png"),
+        ("09_power_ratio.py", "power_ratio.png"),
+        ("10_convergence_prior.py", "convergence_prior.png"),
     ],
 )
 def test_script_runs(workdir, script, output):

@@ -20,7 +20,11 @@ VERBS = {
     "validate": "measure an exported module against the stamp set",
 }
 # The verbs that a kind of module has; those of galaxies are all.
-VERBS_OF = {"particle_mesh": ("export",), "cosmic_rim": ("train", "export")}
+VERBS_OF = {
+    "particle_mesh": ("export",),
+    "cosmic_rim": ("train", "export"),
+    "halo_field": ("data", "train", "export"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:

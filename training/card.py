@@ -1,23 +1,21 @@
 """The card of a galaxy module: front matter from the recipe and the data, prose from a template."""
 
 import dataclasses
-import datetime
 import pathlib
-import string
 
 import numpy as np
 import yaml
 
 from .config import Config, fingerprint
 from .data.build import load_manifest
-from .data.fetch import sha256_of
 from .light import CHAINS
+from .release import begin_card, read_card, read_template
+from .release import save_card as save_with_prose
 
 TRAINED_RANGE = (
     0.1,
     99.9,
 )  # percentiles of the training set between which a condition counts as seen
-RELATIVE_TOLERANCE = 1.0e-4
 DESCRIPTIONS = {
     "flux_radius": (
         "pixel",
@@ -32,25 +30,14 @@ TEXTURE = (
 )
 PAINTED = " multiplied by what a\nconvolutional network adds to it"
 PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with them."
-TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
 
 def write_card(
     config: Config, folder: pathlib.Path, conditions: np.ndarray, random_size: int
 ) -> None:
     """Write card.md of a folder that holds program and golden sample already."""
-    from .export import program_files
-
     manifest = load_manifest(config.data.directory)
-    front = {
-        "spec_version": 1,
-        "name": config.export.name,
-        "version": config.export.version,
-        "kind": "galaxy",
-        "summary": config.export.summary,
-        "licence": config.export.licence,
-        "created": datetime.date.today().isoformat(),
-        "authors": ["galsim_hub developers"],
+    front = begin_card(config.export, "galaxy", folder) | {
         "cite": [
             "Lanusse et al. 2021, MNRAS 504, 5543 (arXiv:2008.03833)",
             "Mandelbaum et al. 2012, MNRAS 420, 1518 (COSMOS RealGalaxy sample)",
@@ -70,16 +57,10 @@ def write_card(
             "exptime": 1.0,
         },
         "signatures": ["generate", "encode", "decode", "latent_log_prob"],
-        "files": program_files(folder),
         "light": CHAINS,
-        "golden": {
-            "file": "golden.npz",
-            "sha256": sha256_of(folder / "golden.npz"),
-            "relative_tolerance": RELATIVE_TOLERANCE,
-        },
         "training": describe_training(config, manifest),
     }
-    save_card(folder / "card.md", front)
+    save_card(folder, front)
 
 
 def describe_inputs(names: list[str], conditions: np.ndarray) -> list[dict]:
@@ -114,32 +95,23 @@ def describe_training(config: Config, manifest: dict) -> dict:
     }
 
 
-def save_card(path: pathlib.Path, front: dict) -> None:
+def save_card(folder: pathlib.Path, front: dict) -> None:
     """Write front matter and prose; the fidelity table is made from the front matter."""
-    text = read_template("card_cosmos").substitute(
-        name=front["name"],
-        version=front["version"],
-        summary=front["summary"],
+    save_with_prose(
+        folder,
+        front,
+        "card_cosmos",
         trained_on=_trained_on(front["training"]),
         light=_light_of(front["training"]["vae"]),
         prior=PRIOR if front["training"].get("learned_prior") else "",
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
-    write_text(path, front, text)
-
-
-def write_text(path: pathlib.Path, front: dict, text: str) -> None:
-    """Write front matter and prose."""
-    header = yaml.safe_dump(_plain(front), sort_keys=False, allow_unicode=True, width=110)
-    path.write_text(f"---\n{header}---\n\n{text}")
 
 
 def add_fidelity(folder: pathlib.Path, fidelity: dict) -> None:
     """Put measured numbers into the card of a module folder."""
-    path = folder / "card.md"
-    front = yaml.safe_load(path.read_text().split("---\n", 2)[1])
-    save_card(path, front | {"fidelity": fidelity})
+    save_card(folder, read_card(folder) | {"fidelity": fidelity})
 
 
 def fidelity_table(fidelity: dict | None) -> str:
@@ -166,17 +138,3 @@ def _trained_on(training: dict) -> str:
     libraries = [name for name in training["inputs"] if "psf" in name]
     psfs = f"a real HST/ACS F814W PSF of {libraries[0]}" if libraries else "a model of the ACS PSF"
     return read_template(f"card_source_{training['source']}").substitute(psfs=psfs)
-
-
-def read_template(name: str) -> string.Template:
-    """Return the prose of a card, with gaps to fill."""
-    return string.Template((TEMPLATES / f"{name}.md").read_text())
-
-
-def _plain(tree: object) -> object:
-    """Turn tuples into lists and numpy numbers into Python's, for YAML."""
-    if isinstance(tree, dict):
-        return {k: _plain(v) for k, v in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_plain(v) for v in tree]
-    return tree.item() if isinstance(tree, np.generic) else tree

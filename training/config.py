@@ -8,12 +8,12 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import types
 import typing
 
 import yaml
 
 from .errors import ConfigError
+from .parsing import apply, build
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,6 +204,49 @@ class RimConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class HaloDataConfig:
+    """The simulations that a halo field learns from (see `training.halo.data`).
+
+    Each box has `cells` of `cell` [Mpc/h] along a side. Haloes are found in a run of `steps` with
+    `resolution` force mesh cells along a particle cell, by friends of friends with
+    `linking_length` [mean separations]; the density is that of a run of `quick_steps`, as a user
+    has it. Both begin at `first_scale_factor`.
+    """
+
+    directory: str
+    cells: int = 64
+    cell: float = 1.5
+    steps: int = 40
+    resolution: int = 2
+    quick_steps: int = 10
+    first_scale_factor: float = 0.1
+    linking_length: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class HaloConfig:
+    """The recipe of a halo field (see `training.halo`).
+
+    It is the mass of haloes above `least_mass` [Msun/h], to be right once smoothed by `smoothing`
+    [Mpc/h]. The network sees features on `scales` [Mpc/h] and has dense layers of `widths`.
+    `train`, `validation` and `test` count boxes.
+    """
+
+    kind: str
+    workdir: str
+    data: HaloDataConfig
+    fit_halo: FitConfig
+    export: ExportConfig
+    least_mass: float = 1.0e13
+    smoothing: float = 3.0
+    scales: tuple[float, ...] = (0.0, 1.5, 3.0, 6.0)
+    widths: tuple[int, ...] = (32, 32)
+    train: int = 16
+    validation: int = 2
+    test: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
 class ScoreDataConfig:
     """What a score prior learns from (see `training.score.data`).
 
@@ -293,12 +336,13 @@ class ConvergenceConfig:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
-Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig | ConvergenceConfig
+Recipe = Config | SimulatorConfig | RimConfig | HaloConfig | ScoreConfig | ConvergenceConfig
 
 KINDS: dict[str, type] = {
     "galaxy": Config,
     "particle_mesh": SimulatorConfig,
     "cosmic_rim": RimConfig,
+    "halo_field": HaloConfig,
     "score_prior": ScoreConfig,
     "convergence_maps": ConvergenceConfig,
 }
@@ -325,64 +369,14 @@ def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) 
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     for override in overrides:
-        _override(tree, override)
+        apply(tree, override)
     kind = tree.get("kind", "galaxy") if isinstance(tree, dict) else "galaxy"
     if kind not in KINDS:
         raise ConfigError(f"{path}: kind must be one of {sorted(KINDS)}, got {kind!r}.")
-    return _build(KINDS[kind], tree, str(path))
+    return build(KINDS[kind], tree, str(path))
 
 
 def fingerprint(section: object) -> str:
     """Return the sha256 of a section's content, to tell whether results belong to it."""
     text = json.dumps(dataclasses.asdict(section), sort_keys=True)  # type: ignore[call-overload]
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _override(tree: object, override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals:
-        raise ConfigError(f"Override {override!r} must look like section.key=value.")
-    *parents, leaf = key.split(".")
-    for parent in parents:
-        tree = tree.setdefault(parent, {}) if isinstance(tree, dict) else None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"Override {override!r} points below a value that is no section.")
-    try:
-        tree[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of override {override!r} is not YAML: {error}") from error
-
-
-def _build(cls: type, tree: object, where: str) -> typing.Any:
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{where}: expected a mapping for {cls.__name__}, got {tree!r}.")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    if unknown := sorted(set(tree) - set(fields)):
-        raise ConfigError(f"{where}: unknown keys {unknown}; {cls.__name__} has {sorted(fields)}.")
-    hints = typing.get_type_hints(cls)
-    values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in tree.items()}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {cls.__name__} is incomplete: {error}.") from error
-
-
-def _convert(hint: typing.Any, value: object, where: str) -> object:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
-        return None
-    hint = next(o for o in options if o is not type(None))
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
-    origin = typing.get_origin(hint) or hint
-    if origin is tuple and isinstance(value, list):
-        element = typing.get_args(hint)[0]
-        return tuple(_convert(element, v, f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is float and isinstance(value, str | int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if not isinstance(value, origin) or (isinstance(value, bool) and origin is not bool):
-        raise ConfigError(f"{where}: expected {hint}, got {value!r}.")
-    return value

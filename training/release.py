@@ -9,14 +9,18 @@ import string
 import tempfile
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 import yaml
+
+from galsim_hub.population import FILE_NAME as CONDITIONS
 
 from .config import ExportConfig
 from .data.fetch import sha256_of
 from .errors import ConfigError
 
 RELATIVE_TOLERANCE = 1.0e-4
+TEMPLATES = pathlib.Path(__file__).parent / "configs"
 
 
 def folder_of(export: ExportConfig) -> pathlib.Path:
@@ -47,19 +51,44 @@ def new_version(export: ExportConfig, *, replace: bool) -> Iterator[pathlib.Path
         os.replace(folder, target)
 
 
-def write_program(program: tf.Module, signatures: dict, folder: pathlib.Path) -> None:
-    """Save a SavedModel and keep only what a reader needs."""
-    # Hand-written gradients are signatures: TensorFlow cannot load all of its own copies of them.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+def require_finished(workdir: pathlib.Path, names: tuple[str, ...]) -> None:
+    """Raise `ConfigError` unless all fits of a recipe have ended."""
+    open_fits = [n for n in names if not (workdir / n / "done.json").is_file()]
+    if open_fits:
+        raise ConfigError(
+            f"The fit of {' and '.join(open_fits)} in {workdir} has not ended: run "
+            "'python -m training train CONFIG' until it has."
+        )
+
+
+def write_program(
+    program: tf.Module, signatures: dict, folder: pathlib.Path, *, keep_gradients: bool = True
+) -> None:
+    """Save a SavedModel and keep only what a reader needs.
+
+    Without `keep_gradients` the hand-written ones stay behind, for a program that has signatures
+    for them: TensorFlow cannot load all of its own copies.
+    """
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=keep_gradients)
     tf.saved_model.save(program, str(folder), signatures=signatures, options=options)
     (folder / "fingerprint.pb").unlink(missing_ok=True)
     shutil.rmtree(folder / "assets", ignore_errors=True)
 
 
+def program_files(folder: pathlib.Path) -> dict[str, str]:
+    """Return the sha256 of each file that decides what a module gives, by path in the folder."""
+    names = [
+        "saved_model.pb",
+        *sorted(f"variables/{p.name}" for p in (folder / "variables").iterdir()),
+        *sorted(f"light/{p.name}" for p in (folder / "light").glob("*")),
+    ]
+    if (folder / CONDITIONS).is_file():
+        names.append(CONDITIONS)
+    return {name: sha256_of(folder / name) for name in names}
+
+
 def begin_card(export: ExportConfig, kind: str, folder: pathlib.Path) -> dict:
     """Return the front matter of a folder that holds program and golden sample already."""
-    program = ["saved_model.pb"]
-    program += sorted(f"variables/{path.name}" for path in (folder / "variables").iterdir())
     return {
         "spec_version": 1,
         "name": export.name,
@@ -69,7 +98,7 @@ def begin_card(export: ExportConfig, kind: str, folder: pathlib.Path) -> dict:
         "licence": export.licence,
         "created": datetime.date.today().isoformat(),
         "authors": ["galsim_hub developers"],
-        "files": {name: sha256_of(folder / name) for name in program},
+        "files": program_files(folder),
         "golden": {
             "file": "golden.npz",
             "sha256": sha256_of(folder / "golden.npz"),
@@ -78,9 +107,37 @@ def begin_card(export: ExportConfig, kind: str, folder: pathlib.Path) -> dict:
     }
 
 
-def save_card(folder: pathlib.Path, front: dict, template: pathlib.Path, **values: object) -> None:
+def read_template(name: str) -> string.Template:
+    """Return the prose of a card, with gaps to fill."""
+    return string.Template((TEMPLATES / f"{name}.md").read_text())
+
+
+def save_card(folder: pathlib.Path, front: dict, template: str, **values: object) -> None:
     """Write card.md; its prose knows the name, version and summary, and the values."""
     known = {name: front[name] for name in ("name", "version", "summary")} | values
-    text = string.Template(template.read_text()).substitute(known)
-    header = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=110)
+    text = read_template(template).substitute(known)
+    header = yaml.safe_dump(_plain(front), sort_keys=False, allow_unicode=True, width=110)
     (folder / "card.md").write_text(f"---\n{header}---\n\n{text}")
+
+
+def read_card(folder: pathlib.Path) -> dict:
+    """Return the front matter of a card."""
+    return yaml.safe_load((folder / "card.md").read_text().split("---\n", 2)[1])
+
+
+def fidelity_table(fidelity: dict | None, command: str) -> str:
+    """Return what `command` measured as a Markdown table."""
+    if not fidelity:
+        return f"Not measured yet: run `{command}`."
+    lines = [fidelity["protocol"], "", "| quantity | value | bar |", "|---|---|---|"]
+    lines += ["| {quantity} | {value} | {bar} |".format(**row) for row in fidelity["rows"]]
+    return "\n".join(lines)
+
+
+def _plain(tree: object) -> object:
+    """Turn tuples into lists and numpy numbers into Python's, for YAML."""
+    if isinstance(tree, dict):
+        return {k: _plain(v) for k, v in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_plain(v) for v in tree]
+    return tree.item() if isinstance(tree, np.generic) else tree

@@ -36,6 +36,7 @@ from .cosmology import Cosmology, Planck15, Planck18
 from .fourier import to_field, to_modes
 from .gravity import acceleration, density
 from .growth import Growth
+from .halo_field import HaloField, halo_features, smooth
 from .learned import LearnedSearch
 from .light_cone import light_cone
 from .lpt import Particles, start
@@ -64,6 +65,7 @@ __all__ = [
     "Diagnosis",
     "EisensteinHu",
     "Growth",
+    "HaloField",
     "LearnedSearch",
     "Particles",
     "Planck15",
@@ -84,6 +86,7 @@ __all__ = [
     "density_plane",
     "diagnose",
     "evolve",
+    "halo_features",
     "light_cone",
     "linear_field",
     "linear_modes",
@@ -94,6 +97,7 @@ __all__ = [
     "sigma",
     "simulation",
     "slab_middles",
+    "smooth",
     "snapshots",
     "start",
     "to_field",

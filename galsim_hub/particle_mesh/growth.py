@@ -32,6 +32,8 @@ Tensor = Any
 class Growth:
     """Growth factors and rates of one cosmology.
 
+    Each method takes a scale factor, a float or a tensor, and returns a tensor of float64.
+
     Parameters
     ----------
     cosmology : Cosmology
@@ -61,87 +63,27 @@ class Growth:
         self._norm = 1.0 / self._read(1.0)[..., 0]
 
     def first(self, a: Tensor) -> Tensor:
-        """Return D1, normalised to 1 today.
-
-        Parameters
-        ----------
-        a : float or tensor
-            Scale factor.
-
-        Returns
-        -------
-        tensor of float64
-        """
+        """Return D1, normalised to 1 today."""
         return self._size(a, 1)
 
     def first_rate(self, a: Tensor) -> Tensor:
-        """Return f1 = d ln D1 / d ln a.
-
-        Parameters
-        ----------
-        a : float or tensor
-            Scale factor.
-
-        Returns
-        -------
-        tensor of float64
-        """
+        """Return f1 = d ln D1 / d ln a."""
         return self._rate(a, 1)
 
     def second(self, a: Tensor) -> Tensor:
-        """Return D2, negative, -3/7 D1^2 while matter alone rules.
-
-        Parameters
-        ----------
-        a : float or tensor
-            Scale factor.
-
-        Returns
-        -------
-        tensor of float64
-        """
+        """Return D2, negative, -3/7 D1^2 while matter alone rules."""
         return self._size(a, 2)
 
     def second_rate(self, a: Tensor) -> Tensor:
-        """Return f2 = d ln D2 / d ln a.
-
-        Parameters
-        ----------
-        a : float or tensor
-            Scale factor.
-
-        Returns
-        -------
-        tensor of float64
-        """
+        """Return f2 = d ln D2 / d ln a."""
         return self._rate(a, 2)
 
     def momentum(self, a: Tensor) -> Tensor:
-        """Return a^2 E f1 D1, the momentum of a Zel'dovich displacement of 1.
-
-        Parameters
-        ----------
-        a : float or tensor
-            Scale factor.
-
-        Returns
-        -------
-        tensor of float64
-        """
+        """Return a^2 E f1 D1, the momentum of a Zel'dovich displacement of 1."""
         return self.speed(a) * self.first_rate(a) * self.first(a)
 
     def speed(self, a: Tensor) -> Tensor:
-        """Return a^2 E, the momentum of a displacement that grows by its own size in d ln a.
-
-        Parameters
-        ----------
-        a : float or tensor
-            Scale factor.
-
-        Returns
-        -------
-        tensor of float64
-        """
+        """Return a^2 E, the momentum of a displacement that grows by its own size in d ln a."""
         a = as_float64(a)
         return a**2 * self.cosmology.expansion(a)
 

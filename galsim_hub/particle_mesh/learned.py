@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..backend import load_function
-from ..errors import ReconstructionError, UnsupportedModuleError
+from ..errors import ReconstructionError
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .posterior import Posterior
@@ -95,13 +95,7 @@ class LearnedSearch:
     def __init__(self, file_name: str | os.PathLike[str]) -> None:
         location = locate(file_name)
         self._spec, self._folder = read_spec(location.folder), location.folder
-        if self._spec.kind != "field_search":
-            raise UnsupportedModuleError(
-                f"Module {location.address} is of kind {self._spec.kind!r}, expected "
-                "'field_search'. Use galsim_hub.load, which picks the class by the kind.",
-                location.address,
-                self._spec.kind,
-            )
+        self._spec.require_kind("field_search", location.address)
 
     @property
     def spec(self) -> ModuleSpec:

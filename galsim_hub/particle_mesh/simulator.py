@@ -21,7 +21,6 @@ from ..errors import (
     ExtrapolationWarning,
     SeedError,
     StepsError,
-    UnsupportedModuleError,
     suggest,
 )
 from ..registry import locate
@@ -81,13 +80,7 @@ class Simulator:
     def __init__(self, file_name: str | os.PathLike[str]) -> None:
         location = locate(file_name)
         self._spec = read_spec(location.folder)
-        if self._spec.kind != "particle_mesh":
-            raise UnsupportedModuleError(
-                f"Module {location.address} is of kind {self._spec.kind!r}, expected "
-                "'particle_mesh'. Use galsim_hub.load, which picks the class by the kind.",
-                location.address,
-                self._spec.kind,
-            )
+        self._spec.require_kind("particle_mesh", location.address)
         self._folder = location.folder
 
     @property

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..backend import load_function
-from ..errors import FieldError, UnsupportedModuleError
+from ..errors import FieldError
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .fields import as_fields, as_levels
@@ -74,13 +74,7 @@ class ScorePrior:
         location = locate(file_name)
         self._folder, self._file_name = location.folder, location.address
         self._spec = read_spec(location.folder)
-        if self._spec.kind != "score_prior":
-            raise UnsupportedModuleError(
-                f"Module {self._file_name} is of kind {self._spec.kind!r}, expected 'score_prior'. "
-                "Use galsim_hub.load, which picks the class by the kind.",
-                self._file_name,
-                "score_prior",
-            )
+        self._spec.require_kind("score_prior", location.address)
         self._about = self._spec.prior
         self._network: Callable[..., Any] | None = None
 

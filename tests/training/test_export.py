@@ -86,7 +86,7 @@ def test_card_says_what_the_weights_were_trained_on(
 
     front = yaml.safe_load((module_folder / "card.md").read_text().split("---")[1])
     front["training"] |= {"source": source, "inputs": dict.fromkeys(inputs, "0" * 64)}
-    save_card(tmp_path / "card.md", front)
+    save_card(tmp_path, front)
     text = (tmp_path / "card.md").read_text()
     assert all(sentence in text for sentence in sentences)
     assert ("Catalogue fits" in text) == (source == "parametric")

@@ -1,9 +1,9 @@
-"""``training data``: build the stamp set of galaxies, or the maps of a score prior."""
+"""``training data``: build the stamps of galaxies, a score prior's maps or a halo field's boxes."""
 
 import argparse
 import json
 
-from ..config import Config, ConvergenceConfig, Recipe, ScoreConfig
+from ..config import Config, ConvergenceConfig, HaloConfig, Recipe, ScoreConfig
 from ..errors import ConfigError
 
 
@@ -22,6 +22,11 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
 
         manifest = convergence.build(config)
         print(json.dumps({k: manifest[k] for k in ("counts", "pixel_scale_arcmin")}))
+        return
+    if isinstance(config, HaloConfig):
+        from ..halo import data
+
+        print(json.dumps({"counts": data.build(config)}))
         return
     if isinstance(config, ScoreConfig):
         raise ConfigError(

@@ -11,6 +11,7 @@ EXPORTERS = {
     "galaxy": "training.export",
     "particle_mesh": "training.simulator.export",
     "cosmic_rim": "training.rim.export",
+    "halo_field": "training.halo.export",
     "score_prior": "training.score.export",
 }
 

@@ -4,11 +4,16 @@ import argparse
 import json
 import pathlib
 
-from ..config import Config, Recipe, RimConfig, ScoreConfig
+from ..config import Config, HaloConfig, Recipe, RimConfig, ScoreConfig
 from ..errors import ConfigError
 
 # The fits of a recipe, by its kind.
-FITS = {"galaxy": ("vae", "flow"), "score_prior": ("score",), "cosmic_rim": ("rim",)}
+FITS = {
+    "galaxy": ("vae", "flow"),
+    "score_prior": ("score",),
+    "cosmic_rim": ("rim",),
+    "halo_field": ("halo",),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +52,13 @@ def rim_task(config: RimConfig):
     return RimTask(config)
 
 
+def halo_task(config: HaloConfig):
+    """Return the task of a halo field."""
+    from ..halo.task import HaloTask
+
+    return HaloTask(config)
+
+
 def vae_task(config: Config):
     """Return the auto-encoder's task."""
     from ..tasks import VAETask
@@ -72,4 +84,10 @@ def flow_task(config: Config):
     return FlowTask(config, latents)
 
 
-TASKS = {"vae": vae_task, "flow": flow_task, "score": score_task, "rim": rim_task}
+TASKS = {
+    "vae": vae_task,
+    "flow": flow_task,
+    "score": score_task,
+    "rim": rim_task,
+    "halo": halo_task,
+}

@@ -74,13 +74,14 @@ def validate_score(config: ScoreConfig, args: argparse.Namespace) -> None:
     """Measure a score prior whole, and print the table."""
     from galsim_hub.score import ScorePrior
 
+    from ..release import fidelity_table
     from ..score import validation
-    from ..score.export import add_fidelity, fidelity_table
+    from ..score.export import COMMAND, add_fidelity
 
     prior = ScorePrior(address_of(config, args))
     protocol, rows = validation.measure(config, prior)
     fidelity = {"protocol": protocol, "rows": [row._asdict() for row in rows]}
-    print(fidelity_table(fidelity))
+    print(fidelity_table(fidelity, COMMAND))
     if args.update_card:
         from galsim_hub.registry import locate
 

@@ -10,13 +10,19 @@ import tensorflow as tf
 from galsim_hub.particle_mesh.learned import N_FEATURES
 
 from ..config import RimConfig
-from ..errors import ConfigError
-from ..release import begin_card, folder_of, new_version, save_card, write_program
+from ..release import (
+    begin_card,
+    fidelity_table,
+    folder_of,
+    new_version,
+    require_finished,
+    save_card,
+    write_program,
+)
 from ..tasks import load_best
 from .task import RimTask
 
-CARD = pathlib.Path(__file__).parents[1] / "configs" / "card_cosmic_rim.md"
-UNMEASURED = "Not measured yet: run `python tests/benchmarks/bench_cosmic_rim.py`."
+COMMAND = "python tests/benchmarks/bench_cosmic_rim.py"
 
 
 class Program(tf.Module):
@@ -49,20 +55,17 @@ def export(config: RimConfig, *, replace: bool = False) -> pathlib.Path:
     ConfigError
         If training is not finished, or the version exists already and `replace` is not given.
     """
-    done = pathlib.Path(config.workdir) / "rim" / "done.json"
-    if not done.is_file():
-        raise ConfigError(
-            f"The fit in {done.parent} has not ended: run 'python -m training train CONFIG' until "
-            "it has."
-        )
+    workdir = pathlib.Path(config.workdir)
+    require_finished(workdir, ("rim",))
     with new_version(config.export, replace=replace) as folder:
         task = RimTask(config)
-        load_best(task.model, done.parent)
+        load_best(task.model, workdir / "rim")
         program = Program(task)
         write_program(program, {"step": program.step}, folder)
         _write_golden(program, config, folder / "golden.npz")
         task.picture(folder / "cover.png")
-        write_card(config, folder, json.loads(done.read_text())["steps"])
+        done = json.loads((workdir / "rim" / "done.json").read_text())
+        write_card(config, folder, done["steps"])
     return folder_of(config.export)
 
 
@@ -95,12 +98,5 @@ def write_card(
     if fidelity:
         front["fidelity"] = fidelity
     size = config.cells * config.cell
-    save_card(folder, front, CARD, **training, size=size, fidelity=_table(fidelity))
-
-
-def _table(fidelity: dict | None) -> str:
-    if not fidelity:
-        return UNMEASURED
-    lines = [fidelity["protocol"], "", "| quantity | value | bar |", "|---|---|---|"]
-    lines += ["| {quantity} | {value} | {bar} |".format(**row) for row in fidelity["rows"]]
-    return "\n".join(lines)
+    table = fidelity_table(fidelity, COMMAND)
+    save_card(folder, front, "card_cosmic_rim", **training, size=size, fidelity=table)

@@ -1,30 +1,31 @@
 """Write the module of a score prior: SavedModel, golden sample, cover and card."""
 
 import dataclasses
-import datetime
 import json
 import pathlib
 
 import numpy as np
 import tensorflow as tf
-import yaml
 
-from ..card import RELATIVE_TOLERANCE, read_template, write_text
 from ..config import ScoreConfig, fingerprint
-from ..data.fetch import sha256_of
-from ..export import (
-    program_files,
-    put_in_place,
+from ..release import (
+    begin_card,
+    fidelity_table,
+    folder_of,
+    new_version,
+    read_card,
+    read_template,
     require_finished,
-    require_unused,
     write_program,
 )
+from ..release import save_card as save_with_prose
 from ..tasks import load_best
 from .network import ScoreNetwork, multiple_of
 from .task import ScoreTask
 
 GOLDEN_LEVELS = 4
 GOLDEN_MULTIPLE = 8  # sides of the golden images, in units of what they must be a multiple of
+COMMAND = "python -m training validate CONFIG --update-card"
 CITE = (
     "Song & Ermon 2019, NeurIPS (arXiv:1907.05600)",
     "Remy et al. 2022, A&A 672, A51 (arXiv:2201.05561)",
@@ -62,19 +63,16 @@ def export(config: ScoreConfig, *, replace: bool = False) -> pathlib.Path:
         If training is not finished, or the version exists already and `replace` is not given.
     """
     workdir = pathlib.Path(config.workdir)
-    require_unused(config.export, replace=replace)
     require_finished(workdir, ("score",))
-    task = ScoreTask(config)
-    load_best(task.model, workdir / "score")
-
-    def fill(folder: pathlib.Path) -> None:
+    with new_version(config.export, replace=replace) as folder:
+        task = ScoreTask(config)
+        load_best(task.model, workdir / "score")
         module = ScoreModule(task.model, task.source.event_shape)
-        write_program(module, folder)
+        write_program(module, module.signatures(), folder)
         write_golden(module, task, folder / "golden.npz")
         task.picture(folder / "cover.png")
-        save_card(folder / "card.md", describe(task, folder))
-
-    return put_in_place(config.export, fill)
+        save_card(folder, describe(task, folder))
+    return folder_of(config.export)
 
 
 def write_golden(module: ScoreModule, task: ScoreTask, path: pathlib.Path) -> None:
@@ -104,27 +102,13 @@ def describe(task: ScoreTask, folder: pathlib.Path) -> dict:
         table = zip(("wavenumber", "power"), task.power, strict=True)
         prior["multiple_of"] = multiple_of(config.network)
         prior["power"] = {name: [float(f"{v:.6g}") for v in values] for name, values in table}
-    return {
-        "spec_version": 1,
-        "name": config.export.name,
-        "version": config.export.version,
-        "kind": "score_prior",
-        "summary": config.export.summary,
-        "licence": config.export.licence,
-        "created": datetime.date.today().isoformat(),
-        "authors": ["galsim_hub developers"],
+    return begin_card(config.export, "score_prior", folder) | {
         "cite": list(CITE),
         "inputs": [],
         "random_input": None,
         "pixel_size": task.source.pixel_scale,
         "prior": prior,
         "signatures": ["score"],
-        "files": program_files(folder),
-        "golden": {
-            "file": "golden.npz",
-            "sha256": sha256_of(folder / "golden.npz"),
-            "relative_tolerance": RELATIVE_TOLERANCE,
-        },
         "training": {
             "data": dataclasses.asdict(config.data),
             "network": dataclasses.asdict(config.network),
@@ -135,34 +119,21 @@ def describe(task: ScoreTask, folder: pathlib.Path) -> dict:
     }
 
 
-def save_card(path: pathlib.Path, front: dict) -> None:
+def save_card(folder: pathlib.Path, front: dict) -> None:
     """Write front matter and prose; the table of fidelity is made from the front matter."""
     source = front["training"]["data"]["source"]
     low, high = front["prior"]["sigma"]
-    text = read_template("card_score").substitute(
-        name=front["name"],
-        version=front["version"],
-        summary=front["summary"],
+    save_with_prose(
+        folder,
+        front,
+        "card_score",
         trained_on=read_template(f"card_score_{source}").substitute(),
         low=f"{low:.3g}",
         high=f"{high:.3g}",
-        fidelity=fidelity_table(front.get("fidelity")),
+        fidelity=fidelity_table(front.get("fidelity"), COMMAND),
     )
-    write_text(path, front, text)
 
 
 def add_fidelity(folder: pathlib.Path, fidelity: dict) -> None:
     """Put measured numbers into the card of a module folder."""
-    path = folder / "card.md"
-    front = yaml.safe_load(path.read_text().split("---\n", 2)[1])
-    save_card(path, front | {"fidelity": fidelity})
-
-
-def fidelity_table(fidelity: dict | None) -> str:
-    """Return what was measured as a Markdown table."""
-    if not fidelity:
-        return "Not measured yet: run `python -m training validate CONFIG --update-card`."
-    rows = [f"| {row['quantity']} | {row['value']} | {row['bar']} |" for row in fidelity["rows"]]
-    return "\n".join(
-        [fidelity["protocol"], "", "| quantity | value | bar |", "|---|---|---|", *rows]
-    )
+    save_card(folder, read_card(folder) | {"fidelity": fidelity})

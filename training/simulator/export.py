@@ -10,7 +10,6 @@ from ..config import SimulatorConfig
 from ..release import begin_card, folder_of, new_version, save_card, write_program
 from .program import Program
 
-CARD = pathlib.Path(__file__).parents[1] / "configs" / "card_particle_mesh.md"
 GOLDEN = {
     "Omega_m": 0.3, "Omega_b": 0.05, "h": 0.7, "n_s": 0.96, "sigma8": 0.8, "w0": -0.95, "wa": 0.1,
 }  # fmt: skip
@@ -37,7 +36,7 @@ def export(config: SimulatorConfig, *, replace: bool = False) -> pathlib.Path:
     """
     with new_version(config.export, replace=replace) as folder:
         program = Program(config)
-        write_program(program, program.signatures(), folder)
+        write_program(program, program.signatures(), folder, keep_gradients=False)
         loaded = tf.saved_model.load(str(folder)).signatures
         write_golden(loaded, config, folder / "golden.npz")
         write_cover(loaded, config, folder / "cover.png")
@@ -114,4 +113,4 @@ def write_card(config: SimulatorConfig, folder: pathlib.Path) -> None:
         "signatures": ["simulate", "pull_back"],
         "training": training,
     }
-    save_card(folder, front, CARD, **training)
+    save_card(folder, front, "card_particle_mesh", **training)
