@@ -111,23 +111,52 @@ def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: list[tf.Ten
     entry outside them is read.
     """
     size = noise.shape[-1]
-    context = tf.matmul(features, weights[0]) + weights[1]
-    kernels = [sort_by_degree(kernel, size, rows=k > 0) for k, kernel in enumerate(weights[2::2])]
-    biases = [sort_by_degree(bias[None], size, rows=False) for bias in weights[3::2]]
-    biases[0] += sort_by_degree(context, size, rows=False)
-    biases = [tf.split(bias, unit_counts(bias.shape[1], size), axis=1) for bias in biases]
-    columns = tf.split(noise, size, axis=1)
+    layers = waiting_layers(tf.matmul(features, weights[0]) + weights[1], weights[2:], size)
     latents: list[tf.Tensor] = []
-    hidden: list[list[tf.Tensor]] = [[] for _ in kernels[1:]]
-    for degree in range(size):
-        below = latents
-        for units, kernel, bias in zip(hidden, kernels[:-1], biases[:-1], strict=True):
-            units.append(tf.nn.silu(join(below, kernel, bias, degree)))
-            below = units
-        shift, log_scale = tf.split(join(below, kernels[-1], biases[-1], degree), 2, axis=1)
-        log_scale = MAX_LOG_SCALE * tf.tanh(log_scale / MAX_LOG_SCALE)
-        latents.append(columns[degree] * tf.exp(log_scale) + shift)
+    for degree, column in enumerate(tf.split(noise, size, axis=1)):
+        for layer, above in itertools.pairwise(layers):
+            above.add(tf.nn.silu(layer.take(degree)), degree)
+        shift, log_scale = tf.split(layers[-1].take(degree), 2, axis=1)
+        latents.append(column * tf.exp(MAX_LOG_SCALE * tf.tanh(log_scale)) + shift)
+        layers[0].add(latents[-1], degree)
     return tf.concat(latents, axis=1)
+
+
+class WaitingLayer:
+    """The units of a dense layer before activation, until their degree comes.
+
+    What is known below is added to all units that still wait: few operations on small arrays, whose
+    number is what a sample costs. Kernel and bias have their units by degree.
+    """
+
+    def __init__(self, kernel: tf.Tensor, bias: tf.Tensor, size: int):
+        self.kernels = tf.split(kernel, unit_counts(kernel.shape[0], size), axis=0)
+        self.counts, self.waiting = unit_counts(kernel.shape[1], size), bias
+
+    def take(self, degree: int) -> tf.Tensor:
+        """Return the units of a degree, (n, count), to which nothing is added any more."""
+        counts = [self.counts[degree], sum(self.counts[degree + 1 :])]
+        units, self.waiting = tf.split(self.waiting, counts, axis=1)
+        return units
+
+    def add(self, below: tf.Tensor, degree: int) -> None:
+        """Add what the units below of a degree send."""
+        waiting = self.waiting.shape[1]
+        if waiting and below.shape[1]:
+            self.waiting = tf.matmul(below, self.kernels[degree][:, -waiting:]) + self.waiting
+
+
+def waiting_layers(
+    context: tf.Tensor, weights: list[tf.Tensor], size: int
+) -> list[WaitingLayer]:
+    """Return the layers of these kernels and biases in turn, `context` added to the first."""
+    kernels = [sort_by_degree(kernel, size, rows=k > 0) for k, kernel in enumerate(weights[::2])]
+    biases = [sort_by_degree(bias[None], size, rows=False) for bias in weights[1::2]]
+    biases[0] += sort_by_degree(context, size, rows=False)
+    # Shift and log scale of a latent stand side by side; the bound of the latter divides it.
+    unit = tf.constant([1.0, 1.0 / MAX_LOG_SCALE] * size, kernels[-1].dtype)
+    kernels[-1], biases[-1] = kernels[-1] * unit, biases[-1] * unit
+    return [WaitingLayer(*pair, size) for pair in zip(kernels, biases, strict=True)]
 
 
 def unit_counts(width: int, size: int) -> list[int]:
@@ -141,18 +170,6 @@ def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool) -> tf.Tensor:
         order = np.argsort(np.arange(kernel.shape[axis]) % size, kind="stable")
         kernel = tf.gather(kernel, order, axis=axis)
     return kernel
-
-
-def join(
-    below: list[tf.Tensor], kernel: tf.Tensor, biases: list[tf.Tensor], degree: int
-) -> tf.Tensor:
-    """Return the units of a degree before activation, from the units below that are known."""
-    if not below or not biases[degree].shape[1]:
-        return biases[degree]
-    seen = tf.concat(below, axis=1)
-    start = sum(bias.shape[1] for bias in biases[:degree])
-    stop = start + biases[degree].shape[1]
-    return tf.matmul(seen, kernel[: seen.shape[1], start:stop]) + biases[degree]
 
 
 class ConditionalFlow(keras.Model):
@@ -225,10 +242,24 @@ class ConditionalFlow(keras.Model):
         normal = -0.5 * tf.reduce_sum(x**2, axis=-1) - 0.5 * self.size * math.log(2.0 * math.pi)
         return normal + log_det
 
-    def sample(self, noise: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
-        """Return latents for standard normal `noise`, (n, size), at the flow's temperature."""
+    def sample(
+        self, noise: tf.Tensor, conditions: tf.Tensor, *, unrolled: bool = False
+    ) -> tf.Tensor:
+        """Return latents for standard normal `noise`, (n, size), at the flow's temperature.
+
+        The layers are a loop in the graph, which TensorFlow loads in a tenth of the time; `unrolled`
+        they are computed in half the time.
+        """
         features = self.features(conditions)
-        # A loop in the graph, which unrolled would take seconds to load.
+        undo = self._undo_unrolled if unrolled else self._undo_in_loop
+        return undo(noise * self.temperature, features) * self.latent_scale + self.latent_mean
+
+    def _undo_unrolled(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        for layer, order in zip(self.flow_layers[::-1], self.orders[::-1], strict=True):
+            x = tf.gather(layer.generate(x, features), np.argsort(order), axis=1)
+        return x
+
+    def _undo_in_loop(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         layers = [[weight.value for weight in layer.kept] for layer in self.flow_layers]
         stacked = [tf.stack(same) for same in zip(*layers, strict=True)]
         inverses = tf.constant(np.argsort(self.orders, axis=1), tf.int32)
@@ -237,9 +268,8 @@ class ConditionalFlow(keras.Model):
             x = generate_latents(x, features, [tf.gather(weight, k) for weight in stacked])
             return k - 1, tf.gather(x, tf.gather(inverses, k), axis=1)
 
-        start = [tf.constant(len(layers) - 1), noise * self.temperature]
-        _, x = tf.while_loop(lambda k, _: k >= 0, undo, start)
-        return x * self.latent_scale + self.latent_mean
+        start = [tf.constant(len(layers) - 1), x]
+        return tf.while_loop(lambda k, _: k >= 0, undo, start)[1]
 
     def call(self, latents, conditions):
         """Return log_prob, so that Keras can trace the model."""

@@ -6,7 +6,6 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
-from ..data.pipeline import dihedral
 from .flow import ConditionalFlow
 from .vae import VAE
 
@@ -58,17 +57,21 @@ class GalaxyModule(tf.Module):
         drawn = self.draw_latents(flux_radius, mag_auto, zphot, random_normal)
         return self.decode_turned(drawn["latents"], drawn["turn"])
 
-    def draw_latents(self, flux_radius, mag_auto, zphot, random_normal):
-        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7."""
+    def draw_latents(self, flux_radius, mag_auto, zphot, random_normal, *, unrolled=False):
+        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7.
+
+        `unrolled` is as of `ConditionalFlow.sample`.
+        """
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
         turn = tf.reduce_sum(tf.cast(random_normal[:, -1:] > OCTILES, tf.int32), axis=-1)
-        vectors = self.flow.sample(random_normal[:, : self.flow.size], conditions)
+        noise = random_normal[:, : self.flow.size]
+        vectors = self.flow.sample(noise, conditions, unrolled=unrolled)
         latents = tf.concat([vectors, random_normal[:, self.flow.size : -1]], axis=1)
         return {"latents": latents, "turn": turn}
 
     def decode_turned(self, latents, turn):
         """Return the galaxy of a latent code, flipped and turned."""
-        return {"image": dihedral(self.vae.decode(latents)[0], turn)}
+        return {"image": self.vae.decode_turned(latents, turn)}
 
     def keep_upright(self, latents):
         """Return the turn that changes nothing, for each code: 0, by a way no compiler removes."""
