@@ -3,9 +3,9 @@
 `galsim.InterpolatedImage` transforms the padded stamp and interpolates in that. But an image says
 which wavenumbers it needs before it is drawn, and unless the galaxy is sheared they are a grid
 along both axes. There the transform is a product of three small matrices: exact, without padding,
-and cheaper, for two of them are those of the galaxy before. Pixels equally far from the centre share
-their waves, but for a sign, so that their sums and differences are multiplied instead: half as many
-along each axis.
+and cheaper, for two of them are those of the galaxy before. Pixels equally far from the centre
+share their waves, but for a sign, so that their sums and differences are multiplied instead: half
+as many along each axis.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _fold(pixels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 def _waves(
     side: int, step: float, first: int, last: int, gsparams: galsim.GSParams
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return cosines and sines, shape (pixel from the centre, wavenumber), times the interpolant's."""
+    """Return cosines and sines, (pixel from the centre, wavenumber), times the interpolant's."""
     half = (side + 1) // 2
     # Those of a larger stamp begin with those of all that were trimmed.
     whole = _HALVES * -(-half // _HALVES)

@@ -48,7 +48,7 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
 
 
 def turn_base(raw: tf.Tensor, turn: tf.Tensor, components: int) -> tf.Tensor:
-    """Return the head outputs of galaxies flipped and turned as `training.data.pipeline.dihedral` does.
+    """Return the head outputs of galaxies flipped and turned, as `dihedral` does to images.
 
     Centre and shears change their signs, and the centre its axes: the other outputs stay.
     """
@@ -102,7 +102,7 @@ def base_light(raw: tf.Tensor, size: int, components: int) -> tf.Tensor:
     """Return the unit-flux mixture on the stamp, (n, y, x)."""
     params = base_parameters(raw, components)
     profiles = tf.reshape(softened_sersic(params, size), [-1, components, size * size])
-    # Normalised by their weights in the sum, which is a product of matrices, and not pixel by pixel.
+    # Normalised by their weights in the sum, a product of matrices, and not pixel by pixel.
     weights = params["share"] / (tf.reduce_sum(profiles, axis=2) + TINY)
     return tf.reshape(tf.matmul(weights[:, None], profiles), [-1, size, size])
 

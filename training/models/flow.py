@@ -146,9 +146,7 @@ class WaitingLayer:
             self.waiting = tf.matmul(below, self.kernels[degree][:, -waiting:]) + self.waiting
 
 
-def waiting_layers(
-    context: tf.Tensor, weights: list[tf.Tensor], size: int
-) -> list[WaitingLayer]:
+def waiting_layers(context: tf.Tensor, weights: list[tf.Tensor], size: int) -> list[WaitingLayer]:
     """Return the layers of these kernels and biases in turn, `context` added to the first."""
     kernels = [sort_by_degree(kernel, size, rows=k > 0) for k, kernel in enumerate(weights[::2])]
     biases = [sort_by_degree(bias[None], size, rows=False) for bias in weights[1::2]]
@@ -247,8 +245,7 @@ class ConditionalFlow(keras.Model):
     ) -> tf.Tensor:
         """Return latents for standard normal `noise`, (n, size), at the flow's temperature.
 
-        The layers are a loop in the graph, which TensorFlow loads in a tenth of the time; `unrolled`
-        they are computed in half the time.
+        The layers are a loop in the graph, which is quick to load; `unrolled` they are quick to run.
         """
         features = self.features(conditions)
         undo = self._undo_unrolled if unrolled else self._undo_in_loop
