@@ -6,7 +6,6 @@ each file is fixed (see `galsim_hub.backend.light`): the flow's many small steps
 for eight galaxies than for one, the decoder fills a core with a single one.
 """
 
-import functools
 import pathlib
 
 import numpy as np
@@ -32,8 +31,7 @@ def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
     latents = tf.TensorSpec([1, module.random_size - 1], tf.float32, name="latents")
     turn = tf.TensorSpec([1], tf.int32, name="turn")
     (folder / "light").mkdir()
-    draw = functools.partial(module.draw_latents, unrolled=True)
-    convert_to_onnx(draw, [*conditions, random_normal], folder / LATENTS)
+    convert_to_onnx(module.draw_latents, [*conditions, random_normal], folder / LATENTS)
     convert_to_onnx(module.keep_upright, [latents], folder / UPRIGHT)
     convert_to_onnx(module.decode_turned, [latents, turn], folder / DECODE)
 

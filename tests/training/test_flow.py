@@ -138,13 +138,6 @@ def test_density_of_two_latents_integrates_to_one():
     assert density.sum() * 0.1**2 == pytest.approx(1.0, abs=2e-3)  # the grid's own error
 
 
-def test_a_loop_and_its_unrolled_layers_make_the_same_samples(flow, points):
-    noise, conditions = points[0][:8], points[1][:8]
-    unrolled = flow.sample(noise, conditions, unrolled=True)
-    # Both in single precision, multiplied in another order.
-    np.testing.assert_allclose(unrolled, flow.sample(noise, conditions), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("hidden", [(3,), (5, 16), (3, 50, 7)])
 def test_layers_of_any_widths_generate_what_they_normalise(hidden, points):
     flow = make_flow(hidden=hidden)

@@ -94,24 +94,42 @@ class AutoregressiveLayer(keras.layers.Layer):
 
     def generate(self, noise: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """Return z(u), one latent after the other."""
-        return generate_latents(noise, features, [weight.value for weight in self.kept])
+        return generate_latents(noise, features, self.cut_weights())
 
-    @property
-    def kept(self) -> list[keras.Variable]:
-        """Kernel and bias of the conditioner, of each hidden layer, of the output layer."""
-        layers = [self.conditioner, *self.stack, self.output_layer]
-        return [weight for layer in layers for weight in (layer.kernel, layer.bias)]
+    def cut_weights(self) -> dict:
+        """Return the weights as `generate_latents` takes them, units by degree.
+
+        Masks are not needed, because no entry outside them is read.
+        """
+        layers = [*self.stack, self.output_layer]
+        kernels = [
+            sort_by_degree(layer.kernel.value, self.size, rows=k > 0)
+            for k, layer in enumerate(layers)
+        ]
+        biases = [sort_by_degree(layer.bias.value[None], self.size) for layer in layers]
+        biases[0] += sort_by_degree(self.conditioner.bias.value[None], self.size)
+        # Shift and log scale of a latent stand side by side; the bound of the latter divides it.
+        unit = tf.constant([1.0, 1.0 / MAX_LOG_SCALE] * self.size, kernels[-1].dtype)
+        kernels[-1], biases[-1] = kernels[-1] * unit, biases[-1] * unit
+        return {
+            "context": sort_by_degree(self.conditioner.kernel.value, self.size),
+            "biases": biases,
+            "pieces": [
+                cut_kernel(each, self.size, is_first=k == 0) for k, each in enumerate(kernels)
+            ],
+        }
 
 
-def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: list[tf.Tensor]) -> tf.Tensor:
-    """Return z(u) of the autoregressive layer with these weights, as `kept` orders them.
+def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: dict) -> tf.Tensor:
+    """Return z(u) of the autoregressive layer with these weights, as it cuts them.
 
     A hidden unit of degree d sees the first d latents only, so it is computed as soon as they are
-    known, and the passes for all latents cost as much as one. Masks are not needed, because no
-    entry outside them is read.
+    known, and the passes for all latents cost as much as one.
     """
     size = noise.shape[-1]
-    layers = waiting_layers(tf.matmul(features, weights[0]) + weights[1], weights[2:], size)
+    pairs = zip(weights["biases"], weights["pieces"], strict=True)
+    layers = [WaitingLayer(bias, pieces, size) for bias, pieces in pairs]
+    layers[0].waiting += tf.matmul(features, weights["context"])
     latents: list[tf.Tensor] = []
     for degree, column in enumerate(tf.split(noise, size, axis=1)):
         for layer, above in itertools.pairwise(layers):
@@ -126,12 +144,12 @@ class WaitingLayer:
     """The units of a dense layer before activation, until their degree comes.
 
     What is known below is added to all units that still wait: few operations on small arrays, whose
-    number is what a sample costs. Kernel and bias have their units by degree.
+    number is what a sample costs.
     """
 
-    def __init__(self, kernel: tf.Tensor, bias: tf.Tensor, size: int):
-        self.kernels = tf.split(kernel, unit_counts(kernel.shape[0], size), axis=0)
-        self.counts, self.waiting = unit_counts(kernel.shape[1], size), bias
+    def __init__(self, bias: tf.Tensor, pieces: dict[int, tf.Tensor], size: int):
+        self.waiting, self.pieces = bias, pieces
+        self.counts = unit_counts(bias.shape[1], size)
 
     def take(self, degree: int) -> tf.Tensor:
         """Return the units of a degree, (n, count), to which nothing is added any more."""
@@ -141,20 +159,19 @@ class WaitingLayer:
 
     def add(self, below: tf.Tensor, degree: int) -> None:
         """Add what the units below of a degree send."""
-        waiting = self.waiting.shape[1]
-        if waiting and below.shape[1]:
-            self.waiting = tf.matmul(below, self.kernels[degree][:, -waiting:]) + self.waiting
+        if degree in self.pieces:
+            self.waiting = tf.matmul(below, self.pieces[degree]) + self.waiting
 
 
-def waiting_layers(context: tf.Tensor, weights: list[tf.Tensor], size: int) -> list[WaitingLayer]:
-    """Return the layers of these kernels and biases in turn, `context` added to the first."""
-    kernels = [sort_by_degree(kernel, size, rows=k > 0) for k, kernel in enumerate(weights[::2])]
-    biases = [sort_by_degree(bias[None], size, rows=False) for bias in weights[1::2]]
-    biases[0] += sort_by_degree(context, size, rows=False)
-    # Shift and log scale of a latent stand side by side; the bound of the latter divides it.
-    unit = tf.constant([1.0, 1.0 / MAX_LOG_SCALE] * size, kernels[-1].dtype)
-    kernels[-1], biases[-1] = kernels[-1] * unit, biases[-1] * unit
-    return [WaitingLayer(*pair, size) for pair in zip(kernels, biases, strict=True)]
+def cut_kernel(kernel: tf.Tensor, size: int, *, is_first: bool) -> dict[int, tf.Tensor]:
+    """Return the rows of each degree, less the units that do not wait for it, unless none is left.
+
+    The latents, below the first layer, are known after the units of their degree.
+    """
+    starts = np.cumsum([0, *unit_counts(kernel.shape[1], size)]).tolist()
+    blocks = tf.split(kernel, unit_counts(kernel.shape[0], size), axis=0)
+    pieces = {k: block[:, starts[k + is_first] :] for k, block in enumerate(blocks)}
+    return {k: piece for k, piece in pieces.items() if all(piece.shape)}
 
 
 def unit_counts(width: int, size: int) -> list[int]:
@@ -162,7 +179,7 @@ def unit_counts(width: int, size: int) -> list[int]:
     return np.bincount(np.arange(width) % size, minlength=size).tolist()
 
 
-def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool) -> tf.Tensor:
+def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool = False) -> tf.Tensor:
     """Return a kernel with its columns, and its rows if they are hidden units, by degree."""
     for axis in (0, 1) if rows else (1,):
         order = np.argsort(np.arange(kernel.shape[axis]) % size, kind="stable")
@@ -240,33 +257,22 @@ class ConditionalFlow(keras.Model):
         normal = -0.5 * tf.reduce_sum(x**2, axis=-1) - 0.5 * self.size * math.log(2.0 * math.pi)
         return normal + log_det
 
-    def sample(
-        self, noise: tf.Tensor, conditions: tf.Tensor, *, unrolled: bool = False
-    ) -> tf.Tensor:
-        """Return latents for standard normal `noise`, (n, size), at the flow's temperature.
-
-        The layers are a loop in the graph, which is quick to load; `unrolled` they are quick to run.
-        """
+    def sample(self, noise: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """Return latents for standard normal `noise`, (n, size), at the flow's temperature."""
         features = self.features(conditions)
-        undo = self._undo_unrolled if unrolled else self._undo_in_loop
-        return undo(noise * self.temperature, features) * self.latent_scale + self.latent_mean
-
-    def _undo_unrolled(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        for layer, order in zip(self.flow_layers[::-1], self.orders[::-1], strict=True):
-            x = tf.gather(layer.generate(x, features), np.argsort(order), axis=1)
-        return x
-
-    def _undo_in_loop(self, x: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        layers = [[weight.value for weight in layer.kept] for layer in self.flow_layers]
-        stacked = [tf.stack(same) for same in zip(*layers, strict=True)]
+        # A loop in the graph, which unrolled would take several times as long to load.
+        layers = [layer.cut_weights() for layer in self.flow_layers]
+        stacked = tf.nest.map_structure(lambda *same: tf.stack(same), *layers)
         inverses = tf.constant(np.argsort(self.orders, axis=1), tf.int32)
 
         def undo(k: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            x = generate_latents(x, features, [tf.gather(weight, k) for weight in stacked])
+            weights = tf.nest.map_structure(lambda weight: tf.gather(weight, k), stacked)
+            x = generate_latents(x, features, weights)
             return k - 1, tf.gather(x, tf.gather(inverses, k), axis=1)
 
-        start = [tf.constant(len(layers) - 1), x]
-        return tf.while_loop(lambda k, _: k >= 0, undo, start)[1]
+        start = [tf.constant(len(layers) - 1), noise * self.temperature]
+        _, x = tf.while_loop(lambda k, _: k >= 0, undo, start)
+        return x * self.latent_scale + self.latent_mean
 
     def call(self, latents, conditions):
         """Return log_prob, so that Keras can trace the model."""

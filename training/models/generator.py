@@ -57,15 +57,11 @@ class GalaxyModule(tf.Module):
         drawn = self.draw_latents(flux_radius, mag_auto, zphot, random_normal)
         return self.decode_turned(drawn["latents"], drawn["turn"])
 
-    def draw_latents(self, flux_radius, mag_auto, zphot, random_normal, *, unrolled=False):
-        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7.
-
-        `unrolled` is as of `ConditionalFlow.sample`.
-        """
+    def draw_latents(self, flux_radius, mag_auto, zphot, random_normal):
+        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7."""
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
         turn = tf.reduce_sum(tf.cast(random_normal[:, -1:] > OCTILES, tf.int32), axis=-1)
-        noise = random_normal[:, : self.flow.size]
-        vectors = self.flow.sample(noise, conditions, unrolled=unrolled)
+        vectors = self.flow.sample(random_normal[:, : self.flow.size], conditions)
         latents = tf.concat([vectors, random_normal[:, self.flow.size : -1]], axis=1)
         return {"latents": latents, "turn": turn}
 
