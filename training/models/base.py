@@ -75,7 +75,7 @@ def sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
 
 
 def softened_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
-    """Return each component's profile on the stamp, (n, k, y, x), in units of its central value.
+    """Return each component's profile on the stamp, (n, k, y, x), not normalised.
 
     The exponent's coefficient is b(n) = 2 n - 1/3 + 4 / (405 n) + 46 / (25515 n^2) (Ciotti &
     Bertin 1999, eq. 18, first terms).
