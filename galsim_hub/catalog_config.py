@@ -39,7 +39,7 @@ from .model import GenerativeGalaxyModel
 from .recipe import Recipe
 from .stamp_blocks import AheadLoader
 
-__all__ = ["build_galaxy", "register"]
+__all__ = ["register"]
 
 _INPUT_TYPE = "generative_catalog"
 _OBJECT_TYPES = ("GenerativeCOSMOSGalaxy", "GenerativeCatalogGalaxy")
@@ -76,35 +76,18 @@ def register() -> None:
     # No proxy, as for a model: a worker's rng advances as that of a single process.
     RegisterInputType(_INPUT_TYPE, _CatalogLoader(GenerativeCatalog, use_proxy=False))
     for object_type in _OBJECT_TYPES:
-        RegisterObjectType(object_type, build_galaxy, input_type=_INPUT_TYPE)
+        RegisterObjectType(object_type, _build_galaxy, input_type=_INPUT_TYPE)
     RegisterValueType(_VALUE_TYPE, _get_value, [float, int, str, None], input_type=_INPUT_TYPE)
 
 
-def build_galaxy(
+def _build_galaxy(
     config: dict[str, Any],
     base: dict[str, Any],
     ignore: list[str],
     gsparams: dict[str, Any],
     logger: Any,
 ) -> tuple[Any, bool]:
-    """Build a galaxy of a catalogue from its entry in a configuration.
-
-    Parameters
-    ----------
-    config, base, ignore, gsparams, logger
-        As GalSim gives them to the builder of an object type.
-
-    Returns
-    -------
-    galaxy : galsim.GSObject or galsim.ChromaticObject
-    is_safe : bool
-        Whether GalSim may use it for the next object too.
-
-    Raises
-    ------
-    CatalogError
-        If an index is out of range, or a field makes no sense.
-    """
+    """Build a galaxy of a catalogue from its entry in a configuration, as GalSim asks for it."""
     catalog = GetInputObj(_INPUT_TYPE, config, base, config["type"])
     if "index" in config:
         SetDefaultIndex(config, catalog.nobjects)

@@ -40,7 +40,7 @@ from .recipe import Recipe
 from .spec import InputSpec
 from .stamp_blocks import AheadLoader
 
-__all__ = ["build_galaxy", "register"]
+__all__ = ["register"]
 
 _INPUT_TYPE = "generative_model"
 _OBJECT_TYPE = "GenerativeModelGalaxy"
@@ -52,34 +52,17 @@ def register() -> None:
     # No proxy: a model is an address and a card, and must run in the worker that draws.
     # So a worker's rng advances exactly as that of a single process.
     RegisterInputType(_INPUT_TYPE, AheadLoader(GenerativeGalaxyModel, use_proxy=False))
-    RegisterObjectType(_OBJECT_TYPE, build_galaxy, input_type=_INPUT_TYPE)
+    RegisterObjectType(_OBJECT_TYPE, _build_galaxy, input_type=_INPUT_TYPE)
 
 
-def build_galaxy(
+def _build_galaxy(
     config: dict[str, Any],
     base: dict[str, Any],
     ignore: list[str],
     gsparams: dict[str, Any],
     logger: Any,
 ) -> tuple[GenerativeGalaxy, bool]:
-    """Build a galaxy from its entry in a configuration.
-
-    Parameters
-    ----------
-    config, base, ignore, gsparams, logger
-        As GalSim gives them to the builder of an object type.
-
-    Returns
-    -------
-    galaxy : GenerativeGalaxy
-    is_safe : bool
-        Whether GalSim may use it for the next object too.
-
-    Raises
-    ------
-    ConditionError
-        If a condition is missing or unusable.
-    """
+    """Build a galaxy from its entry in a configuration, as GalSim asks for it."""
     model = GetInputObj(_INPUT_TYPE, config, base, _OBJECT_TYPE)
     params, is_safe = _parse_params(config, base, ignore, model)
     if "seed" not in params and "obj_id" not in params:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from training.data.pipeline import dihedral
 from training.models import base
 
 SIZE = 128
@@ -90,6 +91,17 @@ def test_parameters_stay_physical_whatever_the_head_says(components, spread):
     assert params["index"].numpy().min() > 0.1
     assert params["index"].numpy().max() < 8.0
     assert np.all(np.isfinite(base.base_light(tf.constant(raw), 32, components)))
+
+
+@pytest.mark.parametrize("components", [1, 2])
+def test_turned_parameters_make_the_turned_light(components):
+    rng = np.random.default_rng(3)
+    raw = np.repeat(rng.normal(size=(1, 2 + 5 * components)), 8, axis=0).astype(np.float32)
+    upright = base.base_light(tf.constant(raw), 32, components)
+    turned = base.base_light(base.turn_base(raw, tf.range(8), components), 32, components)
+    assert len({image.tobytes() for image in turned.numpy()}) == 8
+    # The same numbers in another order: the sums round, and exponents of up to 20.
+    np.testing.assert_allclose(turned, dihedral(upright, tf.range(8)), rtol=2e-5)
 
 
 def test_gradients_stay_finite_at_the_start_and_far_from_it():

@@ -138,6 +138,15 @@ def test_density_of_two_latents_integrates_to_one():
     assert density.sum() * 0.1**2 == pytest.approx(1.0, abs=2e-3)  # the grid's own error
 
 
+@pytest.mark.parametrize("hidden", [(3,), (5, 16), (3, 50, 7)])
+def test_layers_of_any_widths_generate_what_they_normalise(hidden, points):
+    flow = make_flow(hidden=hidden)
+    latents, features = points[0], flow.features(points[1])
+    for layer in flow.flow_layers:
+        noise, _ = layer.normalise(latents, features)
+        np.testing.assert_allclose(layer.generate(noise, features), latents, atol=1e-4)
+
+
 def test_temperature_scales_the_noise_of_samples_and_not_the_density():
     cold, warm = make_flow(temperature=0.5), make_flow(temperature=1.0)
     noise, conditions = tf.constant(make_data(8)[0]), tf.constant(make_data(8)[1])

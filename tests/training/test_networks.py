@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from training.config import VAEConfig, load_config
+from training.data.pipeline import dihedral
 from training.errors import ConfigError
 from training.models.blocks import SoftBound
 from training.models.decoder import build_painter, build_trunk
@@ -72,6 +73,14 @@ def assert_light_is_sound(vae) -> None:
     assert images.min() >= 0.0
     border = 1 - images[:, 2:-2, 2:-2].sum(axis=(1, 2)) / images.sum(axis=(1, 2))
     assert border.max() < 1e-3  # the bar of the validation report
+
+
+def test_turned_galaxies_are_the_decoded_ones_turned(disturbed):
+    codes = np.repeat(draw_codes(disturbed, 1), 8, axis=0)
+    turned = disturbed.decode_turned(codes, tf.range(8)).numpy()
+    expected = dihedral(disturbed.decode(codes)[0], tf.range(8)).numpy()
+    assert len({image.tobytes() for image in turned}) == 8
+    np.testing.assert_allclose(turned, expected, atol=1e-6 * expected.max())  # rounding of sums
 
 
 def test_decoded_light_is_positive_finite_and_inside_the_stamp(vae):

@@ -8,6 +8,7 @@ fall to zero at the border.
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 PARAMETERS = 5  # a component: log size, two shears, index, share of the light
@@ -30,11 +31,10 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
     dict with centre (n, 2) [pixel], and per component (n, k): half_light_radius [pixel],
     g1, g2, index, share (sums to 1).
     """
-    centre = MAX_OFFSET * tf.tanh(raw[:, :2] / MAX_OFFSET)
-    size, e1, e2, index, share = tf.unstack(
-        tf.reshape(raw[:, 2:], [-1, PARAMETERS, components]), axis=1
-    )
-    norm = tf.sqrt(e1**2 + e2**2 + 1e-8)
+    counts = [2] + [components] * PARAMETERS
+    centre, size, e1, e2, index, share = tf.split(raw, counts, axis=1)
+    centre = MAX_OFFSET * tf.tanh(centre / MAX_OFFSET)
+    norm = tf.sqrt(e1 * e1 + e2 * e2 + 1e-8)
     squeeze = MAX_SHEAR * tf.tanh(norm / MAX_SHEAR) / norm
     start = tf.constant([0.6, -0.4][:components] + [0.0] * (components - 2), raw.dtype)
     return {
@@ -47,11 +47,38 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
     }
 
 
+def turn_base(raw: tf.Tensor, turn: tf.Tensor, components: int) -> tf.Tensor:
+    """Return the head outputs of galaxies flipped and turned, as `dihedral` does to images.
+
+    Centre and shears change their signs, and the centre its axes: the other outputs stay.
+    """
+    return tf.matmul(raw[:, None], tf.gather(turn_matrices(components), turn))[:, 0]
+
+
+def turn_matrices(components: int) -> np.ndarray:
+    """Return what the head outputs are multiplied by, from the right, for each of the 8 turns."""
+    e1, e2 = (slice(2 + k * components, 2 + (k + 1) * components) for k in (1, 2))
+    flip, quarter = (np.eye(2 + PARAMETERS * components, dtype=np.float32) for _ in range(2))
+    flip[0] *= -1.0
+    flip[:, e2] *= -1.0
+    quarter[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
+    quarter[:, e1] *= -1.0
+    quarter[:, e2] *= -1.0
+    power = np.linalg.matrix_power
+    return np.stack([power(flip, k // 4) @ power(quarter, k % 4) for k in range(8)])
+
+
 def sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
-    """Return each component's unit-flux profile on the stamp, (n, k, y, x).
+    """Return each component's unit-flux profile on the stamp, (n, k, y, x)."""
+    profile = softened_sersic(params, size)
+    return profile / (tf.reduce_sum(profile, axis=[2, 3], keepdims=True) + TINY)
+
+
+def softened_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
+    """Return each component's profile on the stamp, (n, k, y, x), not normalised.
 
     The exponent's coefficient is b(n) = 2 n - 1/3 + 4 / (405 n) + 46 / (25515 n^2) (Ciotti &
-    Bertin 1999, eq. 18, first terms). The flux is normalised over the stamp.
+    Bertin 1999, eq. 18, first terms).
     """
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
     x = axis[None, None, None, :] - params["centre"][:, None, None, None, 0]
@@ -59,20 +86,25 @@ def sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     g1, g2, radius, index = (
         params[k][..., None, None] for k in ("g1", "g2", "half_light_radius", "index")
     )
-    scale = 1.0 / (tf.sqrt(1.0 - g1**2 - g2**2) * radius)
-    a11, a22, a12 = ((1.0 - g1) * scale, (1.0 + g1) * scale, -g2 * scale)
-    # |A r|^2 as a quadratic form, so that the big tensors are touched few times.
-    q11, q22, q12 = a11**2 + a12**2, a22**2 + a12**2, 2.0 * a12 * (a11 + a22)
-    square = x * (q11 * x + q12 * y) + q22 * y**2 + (SOFTENING / radius) ** 2
-    coefficient = 2.0 * index - 1.0 / 3.0 + 4.0 / (405.0 * index) + 46.0 / (25515.0 * index**2)
-    profile = tf.exp(-coefficient * tf.exp(tf.math.log(square) * (0.5 / index)))
-    return profile / (tf.reduce_sum(profile, axis=[2, 3], keepdims=True) + TINY)
+    # |A r|^2 as a quadratic form, and as much as can be along one axis alone: the big tensors are
+    # touched few times.
+    scale = 1.0 / ((1.0 - g1 * g1 - g2 * g2) * radius * radius)
+    less, more = 1.0 - g1, 1.0 + g1
+    q11, q22 = (less * less + g2 * g2) * scale, (more * more + g2 * g2) * scale
+    core = SOFTENING / radius
+    square = x * (q11 * x + (-4.0 * g2 * scale) * y) + (q22 * (y * y) + core * core)
+    inverse = 1.0 / index
+    coefficient = 2.0 * index - 1.0 / 3.0 + inverse * (4.0 / 405.0 + inverse * (46.0 / 25515.0))
+    return tf.exp(-coefficient * tf.exp(tf.math.log(square) * (0.5 * inverse)))
 
 
 def base_light(raw: tf.Tensor, size: int, components: int) -> tf.Tensor:
     """Return the unit-flux mixture on the stamp, (n, y, x)."""
     params = base_parameters(raw, components)
-    return tf.reduce_sum(sersic(params, size) * params["share"][..., None, None], axis=1)
+    profiles = tf.reshape(softened_sersic(params, size), [-1, components, size * size])
+    # Normalised by their weights in the sum, a product of matrices, and not pixel by pixel.
+    weights = params["share"] / (tf.reduce_sum(profiles, axis=2) + TINY)
+    return tf.reshape(tf.matmul(weights[:, None], profiles), [-1, size, size])
 
 
 def border_taper(size: int, width: float = 12.0) -> tf.Tensor:

@@ -94,40 +94,84 @@ class AutoregressiveLayer(keras.layers.Layer):
 
     def generate(self, noise: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """Return z(u), one latent after the other."""
-        return generate_latents(noise, features, [weight.value for weight in self.kept])
+        return generate_latents(noise, features, self.cut_weights())
 
-    @property
-    def kept(self) -> list[keras.Variable]:
-        """Kernel and bias of the conditioner, of each hidden layer, of the output layer."""
-        layers = [self.conditioner, *self.stack, self.output_layer]
-        return [weight for layer in layers for weight in (layer.kernel, layer.bias)]
+    def cut_weights(self) -> dict:
+        """Return the weights as `generate_latents` takes them, units by degree.
+
+        Masks are not needed, because no entry outside them is read.
+        """
+        layers = [*self.stack, self.output_layer]
+        kernels = [
+            sort_by_degree(layer.kernel.value, self.size, rows=k > 0)
+            for k, layer in enumerate(layers)
+        ]
+        biases = [sort_by_degree(layer.bias.value[None], self.size) for layer in layers]
+        biases[0] += sort_by_degree(self.conditioner.bias.value[None], self.size)
+        # Shift and log scale of a latent stand side by side; the bound of the latter divides it.
+        unit = tf.constant([1.0, 1.0 / MAX_LOG_SCALE] * self.size, kernels[-1].dtype)
+        kernels[-1], biases[-1] = kernels[-1] * unit, biases[-1] * unit
+        return {
+            "context": sort_by_degree(self.conditioner.kernel.value, self.size),
+            "biases": biases,
+            "pieces": [
+                cut_kernel(each, self.size, is_first=k == 0) for k, each in enumerate(kernels)
+            ],
+        }
 
 
-def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: list[tf.Tensor]) -> tf.Tensor:
-    """Return z(u) of the autoregressive layer with these weights, as `kept` orders them.
+def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: dict) -> tf.Tensor:
+    """Return z(u) of the autoregressive layer with these weights, as it cuts them.
 
     A hidden unit of degree d sees the first d latents only, so it is computed as soon as they are
-    known, and the passes for all latents cost as much as one. Masks are not needed, because no
-    entry outside them is read.
+    known, and the passes for all latents cost as much as one.
     """
     size = noise.shape[-1]
-    context = tf.matmul(features, weights[0]) + weights[1]
-    kernels = [sort_by_degree(kernel, size, rows=k > 0) for k, kernel in enumerate(weights[2::2])]
-    biases = [sort_by_degree(bias[None], size, rows=False) for bias in weights[3::2]]
-    biases[0] += sort_by_degree(context, size, rows=False)
-    biases = [tf.split(bias, unit_counts(bias.shape[1], size), axis=1) for bias in biases]
-    columns = tf.split(noise, size, axis=1)
+    pairs = zip(weights["biases"], weights["pieces"], strict=True)
+    layers = [WaitingLayer(bias, pieces, size) for bias, pieces in pairs]
+    layers[0].waiting += tf.matmul(features, weights["context"])
     latents: list[tf.Tensor] = []
-    hidden: list[list[tf.Tensor]] = [[] for _ in kernels[1:]]
-    for degree in range(size):
-        below = latents
-        for units, kernel, bias in zip(hidden, kernels[:-1], biases[:-1], strict=True):
-            units.append(tf.nn.silu(join(below, kernel, bias, degree)))
-            below = units
-        shift, log_scale = tf.split(join(below, kernels[-1], biases[-1], degree), 2, axis=1)
-        log_scale = MAX_LOG_SCALE * tf.tanh(log_scale / MAX_LOG_SCALE)
-        latents.append(columns[degree] * tf.exp(log_scale) + shift)
+    for degree, column in enumerate(tf.split(noise, size, axis=1)):
+        for layer, above in itertools.pairwise(layers):
+            above.add(tf.nn.silu(layer.take(degree)), degree)
+        shift, log_scale = tf.split(layers[-1].take(degree), 2, axis=1)
+        latents.append(column * tf.exp(MAX_LOG_SCALE * tf.tanh(log_scale)) + shift)
+        layers[0].add(latents[-1], degree)
     return tf.concat(latents, axis=1)
+
+
+class WaitingLayer:
+    """The units of a dense layer before activation, until their degree comes.
+
+    What is known below is added to all units that still wait: few operations on small arrays, whose
+    number is what a sample costs.
+    """
+
+    def __init__(self, bias: tf.Tensor, pieces: dict[int, tf.Tensor], size: int):
+        self.waiting, self.pieces = bias, pieces
+        self.counts = unit_counts(bias.shape[1], size)
+
+    def take(self, degree: int) -> tf.Tensor:
+        """Return the units of a degree, (n, count), to which nothing is added any more."""
+        counts = [self.counts[degree], sum(self.counts[degree + 1 :])]
+        units, self.waiting = tf.split(self.waiting, counts, axis=1)
+        return units
+
+    def add(self, below: tf.Tensor, degree: int) -> None:
+        """Add what the units below of a degree send."""
+        if degree in self.pieces:
+            self.waiting = tf.matmul(below, self.pieces[degree]) + self.waiting
+
+
+def cut_kernel(kernel: tf.Tensor, size: int, *, is_first: bool) -> dict[int, tf.Tensor]:
+    """Return the rows of each degree, less the units that do not wait for it, unless none is left.
+
+    The latents, below the first layer, are known after the units of their degree.
+    """
+    starts = np.cumsum([0, *unit_counts(kernel.shape[1], size)]).tolist()
+    blocks = tf.split(kernel, unit_counts(kernel.shape[0], size), axis=0)
+    pieces = {k: block[:, starts[k + is_first] :] for k, block in enumerate(blocks)}
+    return {k: piece for k, piece in pieces.items() if all(piece.shape)}
 
 
 def unit_counts(width: int, size: int) -> list[int]:
@@ -135,24 +179,12 @@ def unit_counts(width: int, size: int) -> list[int]:
     return np.bincount(np.arange(width) % size, minlength=size).tolist()
 
 
-def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool) -> tf.Tensor:
+def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool = False) -> tf.Tensor:
     """Return a kernel with its columns, and its rows if they are hidden units, by degree."""
     for axis in (0, 1) if rows else (1,):
         order = np.argsort(np.arange(kernel.shape[axis]) % size, kind="stable")
         kernel = tf.gather(kernel, order, axis=axis)
     return kernel
-
-
-def join(
-    below: list[tf.Tensor], kernel: tf.Tensor, biases: list[tf.Tensor], degree: int
-) -> tf.Tensor:
-    """Return the units of a degree before activation, from the units below that are known."""
-    if not below or not biases[degree].shape[1]:
-        return biases[degree]
-    seen = tf.concat(below, axis=1)
-    start = sum(bias.shape[1] for bias in biases[:degree])
-    stop = start + biases[degree].shape[1]
-    return tf.matmul(seen, kernel[: seen.shape[1], start:stop]) + biases[degree]
 
 
 class ConditionalFlow(keras.Model):
@@ -228,13 +260,14 @@ class ConditionalFlow(keras.Model):
     def sample(self, noise: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
         """Return latents for standard normal `noise`, (n, size), at the flow's temperature."""
         features = self.features(conditions)
-        # A loop in the graph, which unrolled would take seconds to load.
-        layers = [[weight.value for weight in layer.kept] for layer in self.flow_layers]
-        stacked = [tf.stack(same) for same in zip(*layers, strict=True)]
+        # A loop in the graph, which unrolled would take several times as long to load.
+        layers = [layer.cut_weights() for layer in self.flow_layers]
+        stacked = tf.nest.map_structure(lambda *same: tf.stack(same), *layers)
         inverses = tf.constant(np.argsort(self.orders, axis=1), tf.int32)
 
         def undo(k: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            x = generate_latents(x, features, [tf.gather(weight, k) for weight in stacked])
+            weights = tf.nest.map_structure(lambda weight: tf.gather(weight, k), stacked)
+            x = generate_latents(x, features, weights)
             return k - 1, tf.gather(x, tf.gather(inverses, k), axis=1)
 
         start = [tf.constant(len(layers) - 1), noise * self.temperature]

@@ -6,7 +6,6 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
-from ..data.pipeline import dihedral
 from .flow import ConditionalFlow
 from .vae import VAE
 
@@ -68,7 +67,7 @@ class GalaxyModule(tf.Module):
 
     def decode_turned(self, latents, turn):
         """Return the galaxy of a latent code, flipped and turned."""
-        return {"image": dihedral(self.vae.decode(latents)[0], turn)}
+        return {"image": self.vae.decode_turned(latents, turn)}
 
     def keep_upright(self, latents):
         """Return the turn that changes nothing, for each code: 0, by a way no compiler removes."""
