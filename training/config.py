@@ -14,16 +14,7 @@ import typing
 import yaml
 
 from .errors import ConfigError
-
-
-@dataclasses.dataclass(frozen=True)
-class KnotsConfig:
-    """Star-forming knots on the disk component (see `training.data.parametric`)."""
-
-    max_fraction: float = 0.4
-    min_knots: int = 8
-    max_knots: int = 150
-    pivot_redshift: float = 1.0
+from .galaxies_config import GalaxyMapsConfig, KnotsConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,7 +203,8 @@ class ScoreDataConfig:
     arrays (n, y, x) ``train.npy``, ``validation.npy`` and ``test.npy``, and ``manifest.json``. From
     maps, squares of `crop` pixels are cut at random, flipped and turned if `is_isotropic`; the loss
     leaves out `margin` pixels at their border, where a network that takes fields to be periodic
-    sees a seam. `count` limits the maps of each split.
+    sees a seam. `count` limits the maps of each split. ``galaxies`` is such a folder of stamps of
+    `crop` pixels, each a galaxy in the middle, which the network then knows.
     """
 
     source: str
@@ -293,7 +285,7 @@ class ConvergenceConfig:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
-Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig | ConvergenceConfig
+Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig | ConvergenceConfig | GalaxyMapsConfig
 
 KINDS: dict[str, type] = {
     "galaxy": Config,
@@ -301,6 +293,7 @@ KINDS: dict[str, type] = {
     "cosmic_rim": RimConfig,
     "score_prior": ScoreConfig,
     "convergence_maps": ConvergenceConfig,
+    "galaxy_maps": GalaxyMapsConfig,
 }
 
 

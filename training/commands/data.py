@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from ..config import Config, ConvergenceConfig, Recipe, ScoreConfig
+from ..config import Config, ConvergenceConfig, GalaxyMapsConfig, Recipe, ScoreConfig
 from ..errors import ConfigError
 
 
@@ -23,11 +23,17 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
         manifest = convergence.build(config)
         print(json.dumps({k: manifest[k] for k in ("counts", "pixel_scale_arcmin")}))
         return
+    if isinstance(config, GalaxyMapsConfig):
+        from ..data import galaxies
+
+        manifest = galaxies.build(config)
+        print(json.dumps({k: manifest[k] for k in ("counts", "left_out", "std")}))
+        return
     if isinstance(config, ScoreConfig):
         raise ConfigError(
             f"Data of source {config.data.source!r} are not built from this recipe: points and "
             "Gaussian fields are drawn during training, and maps are a folder that data.directory "
-            "names (training/configs/convergence_maps.yaml makes one)."
+            "names (training/configs/convergence_maps.yaml and galaxies_maps.yaml make one)."
         )
     if not isinstance(config, Config):
         raise ConfigError(f"A recipe of kind {config.kind!r} needs no data.")

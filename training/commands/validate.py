@@ -78,7 +78,7 @@ def validate_score(config: ScoreConfig, args: argparse.Namespace) -> None:
     from ..score.export import add_fidelity, fidelity_table
 
     prior = ScorePrior(address_of(config, args))
-    protocol, rows = validation.measure(config, prior)
+    protocol, rows = validation.measure(config, prior, args.count)
     fidelity = {"protocol": protocol, "rows": [row._asdict() for row in rows]}
     print(fidelity_table(fidelity))
     if args.update_card:
