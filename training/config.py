@@ -13,17 +13,8 @@ import typing
 import yaml
 
 from .errors import ConfigError
+from .galaxies_config import GalaxyMapsConfig, KnotsConfig
 from .parsing import apply, build
-
-
-@dataclasses.dataclass(frozen=True)
-class KnotsConfig:
-    """Star-forming knots on the disk component (see `training.data.parametric`)."""
-
-    max_fraction: float = 0.4
-    min_knots: int = 8
-    max_knots: int = 150
-    pivot_redshift: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,7 +246,8 @@ class ScoreDataConfig:
     arrays (n, y, x) ``train.npy``, ``validation.npy`` and ``test.npy``, and ``manifest.json``. From
     maps, squares of `crop` pixels are cut at random, flipped and turned if `is_isotropic`; the loss
     leaves out `margin` pixels at their border, where a network that takes fields to be periodic
-    sees a seam. `count` limits the maps of each split.
+    sees a seam. `count` limits the maps of each split. ``galaxies`` is such a folder of stamps of
+    `crop` pixels, each a galaxy in the middle, which the network then knows.
     """
 
     source: str
@@ -336,7 +328,15 @@ class ConvergenceConfig:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
-Recipe = Config | SimulatorConfig | RimConfig | HaloConfig | ScoreConfig | ConvergenceConfig
+Recipe = (
+    Config
+    | SimulatorConfig
+    | RimConfig
+    | HaloConfig
+    | ScoreConfig
+    | ConvergenceConfig
+    | GalaxyMapsConfig
+)
 
 KINDS: dict[str, type] = {
     "galaxy": Config,
@@ -345,6 +345,7 @@ KINDS: dict[str, type] = {
     "halo_field": HaloConfig,
     "score_prior": ScoreConfig,
     "convergence_maps": ConvergenceConfig,
+    "galaxy_maps": GalaxyMapsConfig,
 }
 
 

@@ -29,6 +29,7 @@ except ImportError as error:
         "tensorflow",
     ) from error
 
+from .deblending import Deblended, deblend
 from .diagnostics import effective_sample_size, r_hat
 from .gaussian import GaussianPrior
 from .likelihood import GaussianLikelihood
@@ -46,6 +47,7 @@ from .shear import KaiserSquires
 
 __all__ = [
     "Blur",
+    "Deblended",
     "GaussianLikelihood",
     "GaussianPrior",
     "Identity",
@@ -57,6 +59,7 @@ __all__ = [
     "ScorePrior",
     "annealed_hmc",
     "annealed_langevin",
+    "deblend",
     "effective_sample_size",
     "loop_defect",
     "maximum_a_posteriori",

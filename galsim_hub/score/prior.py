@@ -110,6 +110,12 @@ class ScorePrior:
         return self._spec.pixel_size
 
     @property
+    def smoothing(self) -> float | None:
+        """The Gaussian that sources are seen behind [arcsec, FWHM], None if it is not said."""
+        width = self._about.get("smoothing")
+        return None if width is None else float(width)
+
+    @property
     def std(self) -> float:
         """The standard deviation of the training set's values."""
         return float(self._about["std"])

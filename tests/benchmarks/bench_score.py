@@ -2,7 +2,9 @@
 
 The first lines need nothing but the package. A learned prior of Gaussian fields is measured with
 ``--field MODULE`` (training/configs/gaussian_field.yaml), missing Fourier modes with ``--maps
-MODULE FOLDER``, where the folder holds test.npy (n, y, x), fields that the module has not seen.
+MODULE FOLDER``, where the folder holds test.npy (n, y, x), fields that the module has not seen, and
+with ``--galaxies MODULE FOLDER`` of stamps (training/configs/galaxies_maps.yaml): what `training
+validate` measures, and missing modes. ``--only-learned`` leaves the first lines out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from training.score import validation
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SIDE, NOISE, CHAINS, DRAWS = 32, 0.5, 40, 10
 MODES, LEVEL = 0.25, 0.05  # share of modes that are measured, and their noise [std of a field]
+STAMP_LEVEL = 1.0  # the same of stamps, whose few bright pixels stand out by far more
+STAMP_FIRST = 16.0  # the noise from which chains of stamps cool [std]
 
 
 def red_power(k: np.ndarray) -> np.ndarray:
@@ -62,20 +66,27 @@ def measure_exact(prior: score.Prior, name: str) -> None:
     say(f"{name}: chi2 / N", f"{report['chi2'].mean() / report['n_data']:.3f}")
 
 
-def measure_module(recipe: str, module: str) -> None:
+def measure_module(recipe: str, module: str, changes: tuple[str, ...] = (), pairs: int = 0) -> None:
     """Print what `training validate` measures."""
-    _, rows = validation.measure(load_config(CONFIGS / recipe), score.ScorePrior(module))
+    config = load_config(CONFIGS / recipe, changes)
+    _, rows = validation.measure(config, score.ScorePrior(module), pairs or None)
     for row in rows:
         say(*row)
 
 
-def measure_missing_modes(module: str, folder: str, n_fields: int = 4, n_chains: int = 8) -> None:
+def measure_missing_modes(
+    module: str, folder: str, n_fields: int = 4, n_chains: int = 8, *, is_stamps: bool = False
+) -> None:
     """Fill in Fourier modes that were not measured."""
     prior = score.ScorePrior(module)
     fields = np.load(Path(folder) / "test.npy", mmap_mode="r")[:n_fields]
     side = min(fields.shape[1:]) // prior.multiple_of * prior.multiple_of
     fields = np.asarray(fields[:, :side, :side], np.float32)
-    rng, noise = np.random.default_rng(4), LEVEL * prior.std
+    rng, noise = np.random.default_rng(4), (STAMP_LEVEL if is_stamps else LEVEL) * prior.std
+    # Stamps cool from where a galaxy is lost to well below the noise.
+    sigma = (
+        (STAMP_FIRST * prior.std, max(0.25 * noise, prior.sigma_range[0])) if is_stamps else None
+    )
     k = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     chance = 1.0 / (1.0 + (k / 0.05) ** 2)  # denser at large scales, as scanners sample
     chance *= MODES / chance.mean()
@@ -87,7 +98,7 @@ def measure_missing_modes(module: str, folder: str, n_fields: int = 4, n_chains:
         likelihood = score.GaussianLikelihood(operator, data, noise)
         filled = operator.adjoint(data[None]).numpy()
         start = np.repeat(filled, n_chains, axis=0)
-        found = score.annealed_hmc(prior, likelihood, start, seed=number, n_draws=4)
+        found = score.annealed_hmc(prior, likelihood, start, seed=number, n_draws=4, sigma=sigma)
         errors = [np.mean((image - field) ** 2) for image in (filled[0], found.mean)]
         gains.append(10.0 * np.log10(errors[0] / errors[1]))
         for share, held in inside.items():
@@ -103,11 +114,20 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--field", metavar="MODULE")
     parser.add_argument("--maps", nargs=2, metavar=("MODULE", "FOLDER"))
+    parser.add_argument("--galaxies", nargs=2, metavar=("MODULE", "FOLDER"))
+    parser.add_argument("--pairs", type=int, default=1000, help="of galaxies and blends")
+    parser.add_argument("--fields", type=int, default=4, help="with missing modes")
+    parser.add_argument("--only-learned", action="store_true")
     args = parser.parse_args()
     print("| quantity | value | bar |\n|---|---|---|")
-    measure_exact(score.GaussianPrior(red_power, (SIDE, SIDE)), "exact score")
-    measure_module("two_moons.yaml", "hub:two_moons_score")
+    if not args.only_learned:
+        measure_exact(score.GaussianPrior(red_power, (SIDE, SIDE)), "exact score")
+        measure_module("two_moons.yaml", "hub:two_moons_score")
     if args.field:
         measure_module("gaussian_field.yaml", args.field)
     if args.maps:
-        measure_missing_modes(*args.maps)
+        measure_missing_modes(*args.maps, n_fields=args.fields)
+    if args.galaxies:
+        module, folder = args.galaxies
+        measure_module("galaxy_score.yaml", module, (f"data.directory={folder}",), args.pairs)
+        measure_missing_modes(module, folder, args.fields, is_stamps=True)

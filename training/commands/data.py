@@ -3,7 +3,14 @@
 import argparse
 import json
 
-from ..config import Config, ConvergenceConfig, HaloConfig, Recipe, ScoreConfig
+from ..config import (
+    Config,
+    ConvergenceConfig,
+    GalaxyMapsConfig,
+    HaloConfig,
+    Recipe,
+    ScoreConfig,
+)
 from ..errors import ConfigError
 
 
@@ -28,11 +35,17 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
 
         print(json.dumps({"counts": data.build(config)}))
         return
+    if isinstance(config, GalaxyMapsConfig):
+        from ..data import galaxies
+
+        manifest = galaxies.build(config)
+        print(json.dumps({k: manifest[k] for k in ("counts", "left_out", "std")}))
+        return
     if isinstance(config, ScoreConfig):
         raise ConfigError(
             f"Data of source {config.data.source!r} are not built from this recipe: points and "
             "Gaussian fields are drawn during training, and maps are a folder that data.directory "
-            "names (training/configs/convergence_maps.yaml makes one)."
+            "names (training/configs/convergence_maps.yaml and galaxies_maps.yaml make one)."
         )
     if not isinstance(config, Config):
         raise ConfigError(f"A recipe of kind {config.kind!r} needs no data.")

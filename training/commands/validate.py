@@ -79,7 +79,7 @@ def validate_score(config: ScoreConfig, args: argparse.Namespace) -> None:
     from ..score.export import COMMAND, add_fidelity
 
     prior = ScorePrior(address_of(config, args))
-    protocol, rows = validation.measure(config, prior)
+    protocol, rows = validation.measure(config, prior, args.count)
     fidelity = {"protocol": protocol, "rows": [row._asdict() for row in rows]}
     print(fidelity_table(fidelity, COMMAND))
     if args.update_card:

@@ -26,6 +26,7 @@ class Source(Protocol):
     identity: str  # hash of what the samples are
     event_shape: tuple[int | None, ...]  # of the module; None is any side
     pixel_scale: float | None  # [arcsec]
+    smoothing: float | None  # of sources on stamps [arcsec, FWHM]
 
     def batch(self, split: str, n: int, seed: int, step: int) -> np.ndarray:
         """Return samples as float32, (n, ...)."""
@@ -37,6 +38,7 @@ class TwoMoons:
     identity = f"two moons {two_moons.NOISE}"
     event_shape = (2,)
     pixel_scale = None
+    smoothing = None
 
     def batch(self, split: str, n: int, seed: int, step: int) -> np.ndarray:
         """Return points, (n, 2)."""
@@ -49,6 +51,7 @@ class GaussianField:
 
     event_shape = (None, None)
     pixel_scale = None
+    smoothing = None
 
     def __init__(self, config: ScoreDataConfig):
         self.config = config
@@ -70,7 +73,8 @@ class GaussianField:
 class Maps:
     """Squares cut at random out of maps in a folder."""
 
-    event_shape = (None, None)
+    event_shape: tuple[int | None, ...] = (None, None)
+    smoothing: float | None = None
 
     def __init__(self, config: ScoreDataConfig):
         self.config = config
@@ -112,6 +116,25 @@ class Maps:
         return square
 
 
+class Galaxies(Maps):
+    """Stamps of galaxies that fade before the border, in linear units of flux."""
+
+    def __init__(self, config: ScoreDataConfig):
+        self.event_shape = (config.crop, config.crop)
+        super().__init__(config)
+        self.smoothing = json.loads(_read(self.folder / "manifest.json").read_text())["smoothing"]
+
+    def maps(self, split: str) -> np.ndarray:
+        """Return a split's stamps, (n, crop, crop)."""
+        stamps = super().maps(split)
+        if stamps.shape[1:] != self.event_shape:
+            raise DataError(
+                f"{self.folder / split}.npy has stamps of {stamps.shape[1:]} pixels: set data.crop "
+                f"to their size, not to {self.config.crop}, or their centres are lost."
+            )
+        return stamps
+
+
 def open_source(config: ScoreDataConfig) -> Source:
     """Return the source that a recipe names.
 
@@ -120,7 +143,12 @@ def open_source(config: ScoreDataConfig) -> Source:
     ConfigError
         If there is none of that name.
     """
-    sources = {"two_moons": lambda _: TwoMoons(), "gaussian_field": GaussianField, "maps": Maps}
+    sources = {
+        "two_moons": lambda _: TwoMoons(),
+        "gaussian_field": GaussianField,
+        "maps": Maps,
+        "galaxies": Galaxies,
+    }
     if config.source not in sources:
         raise ConfigError(f"data.source must be one of {sorted(sources)}, got {config.source!r}.")
     return sources[config.source](config)

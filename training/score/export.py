@@ -98,6 +98,8 @@ def describe(task: ScoreTask, folder: pathlib.Path) -> dict:
         "std": round(task.std, 6),
         "sigma": [float(f"{sigma:.6g}") for sigma in task.sigma_range],
     }
+    if task.source.smoothing is not None:
+        prior["smoothing"] = task.source.smoothing
     if task.power is not None:
         table = zip(("wavenumber", "power"), task.power, strict=True)
         prior["multiple_of"] = multiple_of(config.network)

@@ -94,8 +94,8 @@ def image_block(x, level, width: int, config: ScoreNetworkConfig):
     return x + WrappedConvolution(width, "zeros")(h)
 
 
-def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
-    """Return F for images: (n, y, x, channels) and log levels (n, 1) to (n, y, x, 1)."""
+def build_unet(channels: int, config: ScoreNetworkConfig, outputs: int = 1) -> keras.Model:
+    """Return F for images: (n, y, x, channels) and log levels (n, 1) to (n, y, x, outputs)."""
     fields = keras.Input((None, None, channels))
     log_level = keras.Input((1,))
     level = embed_level(log_level, config.embedding)
@@ -112,7 +112,7 @@ def build_unet(channels: int, config: ScoreNetworkConfig) -> keras.Model:
         for _ in range(config.blocks):
             x = image_block(x, level, width, config)
     x = layers.Activation("silu")(GroupNorm(config.groups)(x))
-    return keras.Model([fields, log_level], WrappedConvolution(1, "zeros")(x))
+    return keras.Model([fields, log_level], WrappedConvolution(outputs, "zeros")(x))
 
 
 def build_dense(size: int, channels: int, config: ScoreNetworkConfig) -> keras.Model:

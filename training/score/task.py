@@ -14,6 +14,7 @@ from ..config import ScoreConfig, fingerprint
 from ..errors import ConfigError
 from .data import measure_power, measure_std, open_source
 from .network import ScoreNetwork, multiple_of
+from .stamp_network import StampNetwork
 
 VALIDATION_BATCHES = 8
 _POWER_SAMPLES = 256
@@ -33,7 +34,8 @@ class ScoreTask:
                 f"the network has {len(config.network.widths)} resolutions."
             )
         self.identity = f"{self.source.identity}/{fingerprint(config.network)}"
-        self.model = ScoreNetwork(config.network, self.source.event_shape)
+        network = StampNetwork if config.data.source == "galaxies" else ScoreNetwork
+        self.model = network(config.network, self.source.event_shape)
         self.std = measure_std(self.source, self.fit.seed)
         self.model.std.assign(self.std)
         self.power = self.measure_power() if len(self.source.event_shape) == 2 else None

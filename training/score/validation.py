@@ -28,8 +28,17 @@ class Row(NamedTuple):
     bar: str
 
 
-def measure(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]]:
-    """Return what was done, and a row for everything that was measured."""
+def measure(
+    config: ScoreConfig, prior: ScorePrior, count: int | None = None
+) -> tuple[str, list[Row]]:
+    """Return what was done, and a row for everything that was measured.
+
+    `count` limits the pairs of galaxies and blends, which take longest.
+    """
+    if config.data.source == "galaxies":
+        from .blends import measure_galaxies
+
+        return measure_galaxies(config, prior, count)
     measures = {"two_moons": measure_moons, "gaussian_field": measure_field, "maps": measure_maps}
     return measures[config.data.source](config, prior)
 
