@@ -9,7 +9,7 @@ import tensorflow as tf
 from galsim_hub import score
 from galsim_hub.errors import SamplingError
 
-SIDE = 8
+SIDE = 9  # odd: the highest modes of even sides have no definite shear
 CHAINS = 400
 
 
@@ -41,31 +41,24 @@ def uneven(operator, prior):
     )
 
 
-@pytest.mark.parametrize("name", ["identity", "fourier"])
+@pytest.mark.parametrize("name", ["identity", "fourier", "shear"])
 def test_mean_and_covariance_are_those_of_matrices(small, name):
     mask = np.random.default_rng(1).random((SIDE, SIDE // 2 + 1)) < 0.7
-    operators = {"identity": score.Identity(), "fourier": score.MaskedFourier(mask, SIDE)}
+    operators = {
+        "identity": score.Identity(),
+        "fourier": score.MaskedFourier(mask, SIDE),
+        "shear": score.KaiserSquires((SIDE, SIDE)),
+    }
     likelihood = uneven(operators[name], small)
     mean, covariance = dense_posterior(small, likelihood)
     start = small.sample(CHAINS, seed=4)
     found = score.noise_splitting(small, likelihood, start, seed=5, n_steps=2, n_warmup=40)
     values, axes = np.linalg.eigh(covariance)
     pulls = (found.samples.reshape(CHAINS, -1) - mean) @ axes / np.sqrt(values)
-    # Along each axis of the covariance: 64 means, each known to 1 / sqrt(400), and 64 variances.
+    # Along each axis of the covariance: 81 means, each known to 1 / sqrt(400), and 81 variances.
     assert np.abs(pulls.mean(axis=0)).max() < 4.0 / np.sqrt(CHAINS)
     assert np.abs(pulls.var(axis=0) - 1.0).max() < 4.5 * np.sqrt(2.0 / CHAINS)
     assert np.mean(pulls**2) == pytest.approx(1.0, abs=4.0 * np.sqrt(2.0 / CHAINS / SIDE**2))
-
-
-def test_shear_gives_the_convergence_that_the_wiener_filter_gives(prior):
-    shape = prior.event_shape
-    likelihood = uneven(score.KaiserSquires(shape), prior)
-    start = prior.sample(CHAINS, seed=4)
-    found = score.noise_splitting(prior, likelihood, start, seed=5, n_steps=3, n_warmup=60)
-    mean = score.maximum_a_posteriori(
-        prior, likelihood, np.zeros((1, *shape)), seed=1, steps_per_level=20
-    ).samples[0]
-    assert np.linalg.norm(found.mean - mean) <= 0.08 * np.linalg.norm(mean)
 
 
 def test_one_step_or_many_draw_the_same_law_for_a_gaussian(small):
@@ -102,12 +95,16 @@ def test_numbers_without_a_spectrum_are_sampled_too():
     assert found.std**2 == pytest.approx([2.0, 0.8], rel=0.1)
 
 
-def test_chains_from_the_data_and_from_the_prior_agree(prior):
-    likelihood = uneven(score.KaiserSquires(prior.event_shape), prior)
+def test_chains_from_the_data_and_from_the_prior_agree():
+    # The mean causes no shear: it is the prior's alone, and the slowest of all to mix.
+    balanced = score.GaussianPrior(
+        lambda k: np.where(k > 0, 0.3 / (0.3 + k) ** 2, 0.0), (SIDE, SIDE)
+    )
+    likelihood = uneven(score.KaiserSquires((SIDE, SIDE)), balanced)
     seen = likelihood.operator.adjoint(likelihood.data).numpy()
-    start = np.concatenate([np.repeat(seen, 10, axis=0), prior.sample(10, seed=7)])
+    start = np.concatenate([np.repeat(seen, 10, axis=0), balanced.sample(10, seed=7)])
     found = score.noise_splitting(
-        prior, likelihood, start, seed=8, n_steps=2, n_warmup=40, n_draws=60, thin=2
+        balanced, likelihood, start, seed=8, n_steps=2, n_warmup=40, n_draws=60, thin=2
     )
     assert np.median(found.diagnostics["r_hat"]) <= 1.02
     assert found.diagnostics["rho"] == pytest.approx(0.6, abs=0.01)
@@ -134,9 +131,11 @@ def test_interrupted_run_ends_with_the_same_samples(small, tmp_path, monkeypatch
 
 
 def test_blurred_data_are_refused(small):
-    likelihood = score.GaussianLikelihood(score.Blur(np.ones((3, 3)) / 9), np.zeros((8, 8)), 1.0)
+    likelihood = score.GaussianLikelihood(
+        score.Blur(np.ones((3, 3)) / 9), np.zeros((SIDE, SIDE)), 1.0
+    )
     with pytest.raises(SamplingError, match="annealed_hmc"):
-        score.noise_splitting(small, likelihood, np.zeros((1, 8, 8)), seed=1)
+        score.noise_splitting(small, likelihood, np.zeros((1, SIDE, SIDE)), seed=1)
 
 
 def test_setting_that_makes_no_sense_is_refused(small):
