@@ -58,7 +58,7 @@ def calibration_rows(maps: Maps, seed: int) -> list[Row]:
     for name, references in (("random", None), ("Wiener-filtered", coarse[2])):
         alphas, coverage = calibration.expected_coverage(*coarse[:2], seed, references)
         gap = np.abs(coverage - alphas).max()
-        rows.append(Row(f"TARP |ECP - alpha|, {name} references", f"{gap:.3f}", "0.05"))
+        rows.append(Row(f"TARP, coverage off by, {name} references", f"{gap:.3f}", "0.05"))
     few = (..., slice(STEP // 2, None, STEP), slice(STEP // 2, None, STEP))
     if len(maps.truths) >= 10:
         values = calibration.rank_p_values(maps.samples[few], maps.truths[few]).ravel()
