@@ -44,7 +44,7 @@ def found(truths):
 def value(rows, name):
     """Give the first number of a row."""
     (row,) = [row for row in rows if row.quantity.startswith(name)]
-    return float(row.value.split(",")[0].rstrip("%"))
+    return float(row.value.split(",")[0].split(" ")[0].rstrip("%"))
 
 
 def test_mean_under_an_exact_gaussian_is_the_wiener_filter(found):
@@ -62,7 +62,9 @@ def test_exact_prior_is_calibrated_and_one_of_too_little_power_is_not(truths, fo
     wrong = mapping_rows.calibration_rows(mapping.infer(Exact(1e-5), truths, PLAN), 1)
     assert value(right, "pixels within their 68%") == pytest.approx(68, abs=4)
     assert value(wrong, "pixels within their 68%") < 55
-    assert value(right, "TARP, coverage off by, random") < value(wrong, "TARP, coverage off by, random")
+    assert value(right, "TARP, coverage off by, random") < value(
+        wrong, "TARP, coverage off by, random"
+    )
 
 
 def test_noise_is_that_of_the_galaxies_in_a_pixel():
