@@ -19,6 +19,9 @@ __all__ = ["Progress", "sample_gaussian", "sample_learned"]
 
 Progress = Callable[[int, int], None]
 
+PATCH = 384  # [pixel] a side that a network sees at once: 16 maps of it take 2 GB
+OVERLAP = 64  # [pixel] of patches; more than a network of four resolutions sees beyond its edge
+
 
 def sample_gaussian(
     posterior: GaussianPosterior,
@@ -71,10 +74,11 @@ def sample_learned(
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Draw samples under a prior that a network learned, by annealed Hamiltonian Monte Carlo.
+    """Draw samples under a prior that a network learned.
 
     Each sample is the end of a chain of its own, which starts from a sample under the Gaussian
-    prior of the module's power spectrum.
+    prior of the module's power spectrum. The network sees a field wider than `PATCH` pixels in
+    overlapping patches; the likelihood always sees it whole.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def sample_learned(
     checkpoint : path, optional
         File to go on from, if the run was interrupted.
     progress : callable, optional
-        Is told the number of trajectories done, and of all.
+        Is told the number of sweeps done, and of all.
 
     Returns
     -------
@@ -98,12 +102,19 @@ def sample_learned(
     MassMapError
         If the module has other pixels or takes other sides.
     """
-    from ..score import GaussianLikelihood, KaiserSquires, ScorePrior, annealed_hmc
+    from ..score import (
+        GaussianLikelihood,
+        KaiserSquires,
+        PatchedPrior,
+        Prior,
+        ScorePrior,
+        noise_splitting,
+    )
 
     prior = ScorePrior(address)
     shape = shear_map.field.shape
     prior.check_pixel_scale(60 * shear_map.field.pixel_scale)
-    if any(side % prior.multiple_of for side in shape):
+    if any(side <= PATCH and side % prior.multiple_of for side in shape):
         raise MassMapError(
             f"Module {prior.spec.label} takes maps whose sides are multiples of "
             f"{prior.multiple_of} pixels, this one has {shape[0]}x{shape[1]}. Choose the shape "
@@ -123,8 +134,9 @@ def sample_learned(
     likelihood = GaussianLikelihood(
         KaiserSquires(shape), shear_map.shear, shear_map.noise_std, shear_map.is_seen
     )
-    posterior = annealed_hmc(
-        prior,
+    local: Prior = PatchedPrior(prior, PATCH, OVERLAP) if max(shape) > PATCH else prior
+    posterior = noise_splitting(
+        local,
         likelihood,
         np.stack([start.sample(seed, number) for number in range(n_samples)]),
         seed=seed,

@@ -29,18 +29,21 @@ except ImportError as error:
         "tensorflow",
     ) from error
 
+from . import calibration
 from .deblending import Deblended, deblend
 from .diagnostics import effective_sample_size, r_hat
 from .gaussian import GaussianPrior
 from .likelihood import GaussianLikelihood
 from .line_integral import loop_defect
 from .operators import Blur, Identity, LinearOperator, MaskedFourier
+from .patches import PatchedPrior
 from .prior import Prior, ScorePrior
 from .sampling import (
     Posterior,
     annealed_hmc,
     annealed_langevin,
     maximum_a_posteriori,
+    noise_splitting,
     probability_flow,
 )
 from .shear import KaiserSquires
@@ -54,15 +57,18 @@ __all__ = [
     "KaiserSquires",
     "LinearOperator",
     "MaskedFourier",
+    "PatchedPrior",
     "Posterior",
     "Prior",
     "ScorePrior",
     "annealed_hmc",
     "annealed_langevin",
+    "calibration",
     "deblend",
     "effective_sample_size",
     "loop_defect",
     "maximum_a_posteriori",
+    "noise_splitting",
     "probability_flow",
     "r_hat",
 ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def say(name: str, value: str, bar: str = "") -> None:
     print(f"| {name} | {value} | {bar} |", flush=True)
 
 
-def measure_exact(prior: score.Prior, name: str) -> None:
+def measure_exact(prior: score.Prior, name: str, sample: Callable[..., score.Posterior]) -> None:
     """Sample a Gaussian field's posterior and compare with the Wiener filter."""
     truth = score.GaussianPrior(red_power, (SIDE, SIDE))
     rng = np.random.default_rng(2)
@@ -45,7 +46,7 @@ def measure_exact(prior: score.Prior, name: str) -> None:
     likelihood = score.GaussianLikelihood(score.Identity(), data, NOISE)
     starts = [np.repeat(data[None], CHAINS // 2, axis=0), truth.sample(CHAINS // 2, seed=7)]
     start = time.perf_counter()
-    found = score.annealed_hmc(prior, likelihood, np.concatenate(starts), seed=3, n_draws=DRAWS)
+    found = sample(prior, likelihood, np.concatenate(starts), seed=3, n_draws=DRAWS)
     seconds = time.perf_counter() - start
     variance = truth.power * NOISE**2 / (truth.power + NOISE**2)
     mean = np.fft.irfft2(np.fft.rfft2(data) * variance / NOISE**2, s=(SIDE, SIDE))
@@ -121,7 +122,9 @@ if __name__ == "__main__":
     args = parser.parse_args()
     print("| quantity | value | bar |\n|---|---|---|")
     if not args.only_learned:
-        measure_exact(score.GaussianPrior(red_power, (SIDE, SIDE)), "exact score")
+        exact = score.GaussianPrior(red_power, (SIDE, SIDE))
+        measure_exact(exact, "exact score, HMC", score.annealed_hmc)
+        measure_exact(exact, "exact score, split noise", score.noise_splitting)
         measure_module("two_moons.yaml", "hub:two_moons_score")
     if args.field:
         measure_module("gaussian_field.yaml", args.field)

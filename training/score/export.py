@@ -112,7 +112,8 @@ def describe(task: ScoreTask, folder: pathlib.Path) -> dict:
         "prior": prior,
         "signatures": ["score"],
         "training": {
-            "data": dataclasses.asdict(config.data),
+            # Where the samples lay is of no use elsewhere.
+            "data": dataclasses.asdict(config.data) | {"directory": None},
             "network": dataclasses.asdict(config.network),
             "steps": done["steps"],
             "batch": config.fit_score.batch,

@@ -1,0 +1,91 @@
+"""Print how good maps of mass are under a convergence prior of the hub.
+
+  python tests/benchmarks/bench_kappa.py hub:kappa_score data/convergence --parts fidelity --maps 16
+  python tests/benchmarks/bench_kappa.py hub:kappa_score data/convergence --maps 500 --samples 200
+
+Held-out maps (test.npy of the folder) are observed with the galaxies and the shape noise of the
+COSMOS catalogue. ``fidelity`` compares the posterior's mean with the Wiener filter, and samples
+with truths; ``calibration`` asks whether truths lie among samples as one of them would; ``chains``
+starts half of the chains from the Kaiser-Squires map and half from the prior. Bars hold for 500
+maps and 200 samples; fewer scatter. ``--update-card`` adds the table to that of the module's card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from galsim_hub import score
+from galsim_hub.registry import locate
+from training.score import mapping, mapping_rows
+from training.score.export import add_fidelity, fidelity_table
+from training.score.validation import Row
+
+PARTS = ("fidelity", "calibration", "chains")
+
+
+def measure(args: argparse.Namespace, plan: mapping.Plan) -> tuple[str, list[Row]]:
+    """Return what was done and a row for everything that was measured."""
+    prior = score.ScorePrior(args.module)
+    maps = np.load(args.folder / f"{args.split}.npy", mmap_mode="r")
+    rows: list[Row] = []
+    if set(args.parts) & {"fidelity", "calibration"}:
+        found = mapping.infer(prior, maps, plan, lambda *done: print("# maps", *done, flush=True))
+        print(f"# {found.seconds:.0f} s")
+        if "fidelity" in args.parts:
+            rows += mapping_rows.fidelity_rows(found, prior.std)
+        if "calibration" in args.parts:
+            rows += mapping_rows.calibration_rows(found, plan.seed)
+    if "chains" in args.parts:
+        one = mapping.cut(maps, dataclasses.replace(plan, n_maps=1))[0]
+        rows += mapping_rows.chain_rows(*mapping.agree(prior, one, plan, args.draws))
+    protocol = (
+        f"Maps of mass: {plan.n_maps} squares of {plan.side}x{plan.side} pixels of the "
+        f"{args.split} split behind the shape noise of COSMOS, {plan.n_samples} samples each, "
+        f"without a margin of {plan.margin} pixels; the Wiener filter knows the prior's power "
+        "spectrum."
+    )
+    return protocol, rows
+
+
+def update_card(module: str, protocol: str, rows: list[Row]) -> None:
+    """Add rows to the module's table, in place of those of the same names."""
+    folder = locate(module).folder
+    front = yaml.safe_load((folder / "card.md").read_text().split("---\n", 2)[1])
+    old = front.get("fidelity") or {"protocol": "", "rows": []}
+    names = {row.quantity for row in rows}
+    kept = [row for row in old["rows"] if row["quantity"] not in names]
+    before = old["protocol"].split("Maps of mass:")[0].strip()
+    both = {"protocol": f"{before} {protocol}".strip()}
+    add_fidelity(folder, both | {"rows": kept + [row._asdict() for row in rows]})
+
+
+def main() -> None:
+    """Print the table."""
+    default = mapping.Plan()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("module", help="hub:NAME or a folder")
+    parser.add_argument("folder", type=Path, help="with test.npy, as training data makes it")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument("--maps", type=int, default=16, dest="n_maps")
+    parser.add_argument("--samples", type=int, default=16, dest="n_samples", help="a map")
+    for name in ("side", "margin", "n_steps", "n_warmup", "thin", "together", "seed"):
+        option = "--" + name.removeprefix("n_")
+        parser.add_argument(option, type=int, default=getattr(default, name), dest=name)
+    parser.add_argument("--draws", type=int, default=60, help="of each chain, of the part chains")
+    parser.add_argument("--update-card", action="store_true")
+    args = parser.parse_args()
+    names = [field.name for field in dataclasses.fields(mapping.Plan)]
+    protocol, rows = measure(args, mapping.Plan(**{name: getattr(args, name) for name in names}))
+    print(fidelity_table({"protocol": protocol, "rows": [row._asdict() for row in rows]}))
+    if args.update_card:
+        update_card(args.module, protocol, rows)
+
+
+if __name__ == "__main__":
+    main()
