@@ -1,7 +1,7 @@
 # `make help` lists the verbs. Each sets up .venv on its first run, so there is no step before it.
 
 PYTHON ?= python3.11
-CONFIG ?= training/configs/cosmos.yaml
+CONFIG ?= training/configs/cosmos_2.yaml
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed

@@ -35,7 +35,7 @@ N_CALIBRATION = 200  # galaxies of the ring test
 
 def fingerprint(name: str) -> str:
     """Hash what a picture shows: its recipe and the module."""
-    digest = hashlib.sha256(galsim_hub.GenerativeGalaxyModel("hub:cosmos@1").sha256.encode())
+    digest = hashlib.sha256(galsim_hub.GenerativeGalaxyModel("hub:cosmos@2").sha256.encode())
     for path in sorted(RECIPES.glob(f"{name}[._]*")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -120,7 +120,7 @@ def great3() -> Figure:
     """Show rings of stamps, and the biases of the estimator for either kind of galaxy."""
     recipe = run("great3")
     results = recipe["main"](N_CALIBRATION)
-    catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@1", sample="23.5", min_hlr=0.3)
+    catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@2", sample="23.5", min_hlr=0.3)
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subfigures(1, 2)
     for number, panels in enumerate(left.subplots(3, 4)):

@@ -214,7 +214,7 @@ def test_a_blended_scene_is_its_galaxies_and_noise(tmp_path):
 
 def test_a_galaxy_of_a_flat_spectrum_has_its_magnitude_in_every_band():
     recipe = run("blends")
-    model = galsim_hub.GenerativeGalaxyModel("hub:cosmos@1")
+    model = galsim_hub.GenerativeGalaxyModel("hub:cosmos@2")
     galaxy = model.sample({"flux_radius": [8.0], "mag_auto": [22.0], "zphot": [0.5]}, seeds=[1])[0]
     images = recipe["draw_alone"](galaxy, galsim.SED("1", "nm", "fnu"), 75, 75)
     zeropoints = np.array([band[0] for band in recipe["BANDS"].values()])

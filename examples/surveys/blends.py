@@ -58,7 +58,7 @@ def main(n: int = N_GALAXIES) -> tuple[np.ndarray, np.ndarray, Table]:
     """Write the scene (3, y, x), galaxies alone (n, 3, y, x) and their table; return them."""
     rng = galsim.BaseDeviate(1415)
     uniform = galsim.UniformDeviate(rng)
-    model = galsim_hub.GenerativeGalaxyModel("hub:cosmos@1")
+    model = galsim_hub.GenerativeGalaxyModel("hub:cosmos@2")
     table = Table(model.sample_conditions(n, rng))
     for axis in ("x", "y"):
         table[axis] = [BORDER + (SIDE - 2 * BORDER) * uniform() for _ in range(n)]

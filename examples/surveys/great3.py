@@ -65,7 +65,7 @@ def calibrate(galaxies: list[galsim.GSObject]) -> dict[str, tuple[float, float]]
 
 def main(n: int) -> dict[str, dict[str, tuple[float, float]]]:
     """Print and return the biases of n galaxies of either kind."""
-    catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@1", sample="23.5", min_hlr=0.3)
+    catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@2", sample="23.5", min_hlr=0.3)
     learned = catalog.makeGalaxy(range(n))
     radii = [0.03 * catalog.getValue("flux_radius", i) for i in range(n)]
     sersic = [sersic_like(learned[i], radii[i], INDICES[i % len(INDICES)]) for i in range(n)]

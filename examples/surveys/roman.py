@@ -28,7 +28,7 @@ SPECTRA = [  # chosen at random: the module does not know the types of its galax
 
 def make_galaxies(n: int, rng: galsim.BaseDeviate) -> list[galsim.ChromaticObject]:
     """Return galaxies in photons / cm^2 / s, of the law that the module carries."""
-    model = galsim_hub.GenerativeGalaxyModel("hub:cosmos@1")
+    model = galsim_hub.GenerativeGalaxyModel("hub:cosmos@2")
     uniform, galaxies = galsim.UniformDeviate(rng), []
     for galaxy in model.sample(model.sample_conditions(n, rng), rng=rng):
         magnitude = 25.94 - 2.5 * np.log10(galaxy.flux)  # AB, from the module's counts
