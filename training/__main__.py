@@ -10,17 +10,22 @@ import sys
 
 from galsim_hub.errors import GalSimHubError
 
-from .config import load_config
 from .errors import ConfigError, TrainingError
+from .recipe_file import load_config
 
 VERBS = {
     "data": "build the stamp set (fetches the catalogue if the recipe pins it)",
     "train": "fit the models of the recipe, one after the other; resumes where it was stopped",
     "export": "write the module folder: SavedModel, card, golden sample, cover",
     "validate": "measure an exported module against the stamp set",
+    "ablate": "train a recipe's variants small and write the table of what each choice buys",
 }
-# The verbs that a kind of module has; those of galaxies are all.
-VERBS_OF = {"particle_mesh": ("export",), "cosmic_rim": ("train", "export")}
+# The verbs that a kind of recipe has; what is not here has all but the last.
+VERBS_OF = {
+    "particle_mesh": ("export",),
+    "cosmic_rim": ("train", "export"),
+    "ablation": ("data", "ablate"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,10 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = load_config(args.config, args.overrides)
-        if args.verb not in VERBS_OF.get(config.kind, VERBS):
+        verbs_of_kind = VERBS_OF.get(config.kind, tuple(VERBS)[:-1])
+        if args.verb not in verbs_of_kind:
             raise ConfigError(
                 f"A recipe of kind {config.kind!r} has no verb {args.verb!r}, but "
-                f"{', '.join(VERBS_OF[config.kind])}."
+                f"{', '.join(verbs_of_kind)}."
             )
         importlib.import_module(f"training.commands.{args.verb}").run(config, args)
     except (TrainingError, GalSimHubError) as error:

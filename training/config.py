@@ -7,11 +7,7 @@ key that is silently ignored costs a night of training.
 import dataclasses
 import hashlib
 import json
-import pathlib
-import types
-import typing
-
-import yaml
+import re
 
 from .errors import ConfigError
 
@@ -293,96 +289,69 @@ class ConvergenceConfig:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
-Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig | ConvergenceConfig
-
-KINDS: dict[str, type] = {
-    "galaxy": Config,
-    "particle_mesh": SimulatorConfig,
-    "cosmic_rim": RimConfig,
-    "score_prior": ScoreConfig,
-    "convergence_maps": ConvergenceConfig,
-}
+SWITCHES = ("white_noise", "psf_modulus", "no_psf", "upright", "posterior_means")
 
 
-def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> typing.Any:
-    """Read a recipe and apply ``section.key=value`` overrides.
+@dataclasses.dataclass(frozen=True)
+class VariantConfig:
+    """One row of an ablation: what differs from the base, in words (`text`) and in entries.
 
-    The recipe's entry `kind` is one of `KINDS`, by default ``galaxy``.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing or a key or a value does not fit.
+    `set` holds ``section.key=value`` changes of the base's recipe; `switch` names what no recipe
+    can say (one of `SWITCHES`, see `training.ablation.switches`).
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        known = (
-            ", ".join(str(p) for p in sorted(path.parent.glob("*.yaml"))) or "none in that folder"
-        )
-        raise ConfigError(f"No configuration file at {path}. Known ones: {known}.")
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    for override in overrides:
-        _override(tree, override)
-    kind = tree.get("kind", "galaxy") if isinstance(tree, dict) else "galaxy"
-    if kind not in KINDS:
-        raise ConfigError(f"{path}: kind must be one of {sorted(KINDS)}, got {kind!r}.")
-    return _build(KINDS[kind], tree, str(path))
+
+    name: str
+    text: str
+    set: tuple[str, ...] = ()
+    switch: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9 ]*", self.name):
+            raise ConfigError(
+                f"A variant is named with small letters, digits and blanks, got {self.name!r}."
+            )
+        if self.switch not in (None, *SWITCHES):
+            raise ConfigError(
+                f"Variant {self.name!r}: switch must be one of {sorted(SWITCHES)} or null, got "
+                f"{self.switch!r}."
+            )
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether nothing differs from the base but seeds."""
+        keys = [change.partition("=")[0] for change in self.set]
+        return self.switch is None and all(key.endswith(".seed") for key in keys)
+
+
+@dataclasses.dataclass(frozen=True)
+class AblationConfig:
+    """What each choice of a galaxy's recipe buys (see `training.ablation`).
+
+    The first of `variants` is the base itself; those that change seeds alone repeat it. Each is
+    trained in a folder of `base.workdir` and measured with `draws` galaxies at each row of
+    conditions of the validation split. `page` gets the table, and the numbers go beside it.
+    """
+
+    kind: str
+    base: Config
+    variants: tuple[VariantConfig, ...]
+    page: str
+    draws: int = 4
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        if not names or self.variants[0].set or self.variants[0].switch:
+            raise ConfigError("The first of an ablation's variants is the base: change nothing.")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"Variants of an ablation need names of their own; twice: {twice}.")
+        if self.draws < 1:
+            raise ConfigError(f"draws must be 1 or more, got {self.draws}.")
+
+
+Recipe = Config | SimulatorConfig | RimConfig | ScoreConfig | ConvergenceConfig | AblationConfig
 
 
 def fingerprint(section: object) -> str:
     """Return the sha256 of a section's content, to tell whether results belong to it."""
     text = json.dumps(dataclasses.asdict(section), sort_keys=True)  # type: ignore[call-overload]
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _override(tree: object, override: str) -> None:
-    key, equals, value = override.partition("=")
-    if not equals:
-        raise ConfigError(f"Override {override!r} must look like section.key=value.")
-    *parents, leaf = key.split(".")
-    for parent in parents:
-        tree = tree.setdefault(parent, {}) if isinstance(tree, dict) else None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"Override {override!r} points below a value that is no section.")
-    try:
-        tree[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of override {override!r} is not YAML: {error}") from error
-
-
-def _build(cls: type, tree: object, where: str) -> typing.Any:
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{where}: expected a mapping for {cls.__name__}, got {tree!r}.")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    if unknown := sorted(set(tree) - set(fields)):
-        raise ConfigError(f"{where}: unknown keys {unknown}; {cls.__name__} has {sorted(fields)}.")
-    hints = typing.get_type_hints(cls)
-    values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in tree.items()}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ConfigError(f"{where}: {cls.__name__} is incomplete: {error}.") from error
-
-
-def _convert(hint: typing.Any, value: object, where: str) -> object:
-    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in options:
-        return None
-    hint = next(o for o in options if o is not type(None))
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where)
-    origin = typing.get_origin(hint) or hint
-    if origin is tuple and isinstance(value, list):
-        element = typing.get_args(hint)[0]
-        return tuple(_convert(element, v, f"{where}[{i}]") for i, v in enumerate(value))
-    if origin is float and isinstance(value, str | int) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if not isinstance(value, origin) or (isinstance(value, bool) and origin is not bool):
-        raise ConfigError(f"{where}: expected {hint}, got {value!r}.")
-    return value

@@ -28,11 +28,11 @@ class Pair(keras.Model):
 
 
 class VAETask:
-    """Fit the auto-encoder to a stamp set."""
+    """Fit the auto-encoder to a stamp set, by default the recipe's."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, stamps: StampSet | None = None):
         self.config = config
-        self.stamps = StampSet(config.data.directory, config.half)
+        self.stamps = stamps or StampSet(config.data.directory, config.half)
         self.vae = VAE(config.vae, config.data)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
         prior = self._prior()

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from ..config import Config, ConvergenceConfig, Recipe, ScoreConfig
+from ..config import AblationConfig, Config, ConvergenceConfig, Recipe, ScoreConfig
 from ..errors import ConfigError
 
 
@@ -29,6 +29,8 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
             "Gaussian fields are drawn during training, and maps are a folder that data.directory "
             "names (training/configs/convergence_maps.yaml makes one)."
         )
+    if isinstance(config, AblationConfig):
+        config = config.base
     if not isinstance(config, Config):
         raise ConfigError(f"A recipe of kind {config.kind!r} needs no data.")
     from ..data import build, fetch
