@@ -147,7 +147,7 @@ def make_recipe(stamp_config, tmp_path_factory):
             kl_warmup=4,
             validate_every=4,
             picture_every=12,
-            checkpoint_minutes=0.0,  # after every step
+            checkpoint_minutes=60.0,  # a checkpoint costs more than a step: one, at the end
         )
         entries = {
             "workdir": str(folder / "work"),
