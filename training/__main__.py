@@ -20,7 +20,8 @@ VERBS = {
     "validate": "measure an exported module against the stamp set",
     "ablate": "train a recipe's variants small and write the table of what each choice buys",
 }
-# The verbs that a kind of recipe has; what is not here has all but the last.
+# The verbs of a module's recipe, and of the kinds of recipe that have others.
+MODULE_VERBS = ("data", "train", "export", "validate")
 VERBS_OF = {
     "particle_mesh": ("export",),
     "cosmic_rim": ("train", "export"),
@@ -44,11 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = load_config(args.config, args.overrides)
-        verbs_of_kind = VERBS_OF.get(config.kind, tuple(VERBS)[:-1])
-        if args.verb not in verbs_of_kind:
+        known = VERBS_OF.get(config.kind, MODULE_VERBS)
+        if args.verb not in known:
             raise ConfigError(
                 f"A recipe of kind {config.kind!r} has no verb {args.verb!r}, but "
-                f"{', '.join(verbs_of_kind)}."
+                f"{', '.join(known)}."
             )
         importlib.import_module(f"training.commands.{args.verb}").run(config, args)
     except (TrainingError, GalSimHubError) as error:

@@ -203,11 +203,14 @@ def test_page_is_stale_once_it_the_figures_or_the_recipe_change(make_ablation):
         page.check_page(config)
 
 
-def test_page_without_a_place_for_figures_is_refused_and_left_alone(make_ablation, tmp_path):
+def test_page_without_a_place_for_figures_is_refused_before_anything_is_trained(
+    make_ablation, tmp_path
+):
     config = make_ablation(page=str(tmp_path / "other.md"))
     with pytest.raises(ConfigError, match="other.md must be a page"):
-        page.write_page(config, made_up(config))
+        run(config)
     assert not (tmp_path / "other.json").exists()
+    assert not Path(recipe_of(config, BASE).workdir).exists()
 
 
 def test_empty_validation_split_is_refused(make_ablation, monkeypatch):

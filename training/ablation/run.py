@@ -11,7 +11,7 @@ from ..data.pipeline import StampSet
 from ..errors import DataError
 from . import measure
 from .fit import fit_variant
-from .page import write_page
+from .page import read_page, write_page
 from .variants import chosen, identity_of, recipe_of
 
 logger = logging.getLogger(__name__)
@@ -22,10 +22,13 @@ def run(config: AblationConfig, only: list[str] | None = None) -> dict:
 
     Raises
     ------
+    ConfigError
+        If a variant is not sound, or the page has no place for figures.
     DataError
         If the stamp set has nothing to measure on.
     """
     variants = chosen(config, only)
+    read_page(pathlib.Path(config.page))  # now, and not after hours of training
     stamps = StampSet(config.base.data.directory)
     if not stamps.count("validation"):
         raise DataError(
