@@ -42,7 +42,7 @@ class VAETask:
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
         self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column, prior)
         self._validation_loss = tf.function(
-            lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
+            lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64)), autograph=False
         )
 
     def _prior(self) -> ConditionalFlow | None:

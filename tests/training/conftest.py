@@ -152,7 +152,16 @@ def make_recipe(stamp_config, tmp_path_factory):
         entries = {
             "workdir": str(folder / "work"),
             "data": stamp_config,
-            "vae": VAEConfig(4, 4, (8, 8), (8, 8), 16, 1, 16, 2),
+            "vae": VAEConfig(
+                latent_size=4,
+                stem=4,
+                widths=(8, 8),
+                decoder_widths=(8, 8),
+                decoder_top=16,
+                blocks=1,
+                top_blocks=1,
+                hidden=16,
+            ),
             "flow": FlowConfig(layers=2, hidden=(16, 16)),
             "fit_vae": fit,
             "fit_flow": fit,
