@@ -14,7 +14,7 @@ from training.__main__ import main
 from training.ablation import measure, page
 from training.ablation.run import pairs_of, run
 from training.ablation.switches import SwitchedStamps, without_spread, zero_phase
-from training.ablation.variants import chosen, identity_of, recipe_of
+from training.ablation.variants import chosen, identity_of, recipe_of, told
 from training.config import AblationConfig, VariantConfig
 from training.errors import ConfigError, DataError
 
@@ -137,6 +137,18 @@ def test_figures_belong_to_a_recipe_and_not_to_its_folders(make_ablation):
     assert identity_of(config, BASE) == identity_of(elsewhere, BASE)
     assert identity_of(config, BASE) != identity_of(config, HALF)
     assert identity_of(config, BASE) != identity_of(make_ablation(draws=2), BASE)
+
+
+def test_option_that_joins_the_recipes_later_leaves_figures_theirs(make_ablation):
+    config = make_ablation()
+    before = told(config.base.fit_flow)
+
+    @dataclasses.dataclass(frozen=True)
+    class Later(type(config.base.fit_flow)):
+        added: bool = False
+
+    assert told(Later(**dataclasses.asdict(config.base.fit_flow))) == before
+    assert told(Later(**dataclasses.asdict(config.base.fit_flow), added=True)) != before
 
 
 def test_base_is_compared_with_its_repeats_and_half_with_half(make_ablation):

@@ -1,9 +1,12 @@
 """The recipes of an ablation's variants, and what tells whether a result is theirs."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
+import typing
 
-from ..config import AblationConfig, Config, ExportConfig, VariantConfig, fingerprint
+from ..config import AblationConfig, Config, ExportConfig, VariantConfig
 from ..errors import ConfigError
 from ..recipe_file import changed
 
@@ -32,12 +35,28 @@ def recipe_of(config: AblationConfig, variant: VariantConfig) -> Config:
 
 
 def identity_of(config: AblationConfig, variant: VariantConfig) -> str:
-    """Return a hash of what shapes a variant's figures in the recipe, wherever files are."""
+    """Return a hash of what a recipe says of a variant, wherever its files are.
+
+    Entries at their defaults do not count, so that an option that joins the recipes later does not
+    make old figures those of another recipe.
+    """
     recipe = recipe_of(config, variant)
     data = dataclasses.replace(recipe.data, directory="", catalogue="", psfs=None)
     nameless = dataclasses.replace(recipe, workdir="", data=data, export=NOTHING)
-    parts = (fingerprint(nameless), variant.switch, config.draws, fingerprint(config.base.fit_vae))
-    return "/".join(map(str, parts))
+    tree = [told(nameless), variant.switch, config.draws, told(config.base.fit_vae)]
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def told(section: typing.Any) -> dict[str, typing.Any]:
+    """Return the entries of a recipe that are not at their defaults."""
+    entries = {}
+    for field in dataclasses.fields(section):
+        value = getattr(section, field.name)
+        if dataclasses.is_dataclass(value):
+            entries[field.name] = told(value)
+        elif value != field.default:
+            entries[field.name] = value
+    return entries
 
 
 def chosen(config: AblationConfig, names: list[str] | None) -> list[VariantConfig]:
