@@ -33,13 +33,14 @@ format: $(STAMP) ## Rewrite the code in the project's format
 	$(BIN)/ruff check --fix-only --exit-zero
 	$(BIN)/ruff format
 
-lint: $(STAMP) ## Check style, format, layers, types, docstrings and the index
+lint: $(STAMP) ## Check style, format, layers, types, docstrings, the index and the ablation's page
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	find galsim_hub -name '*.py' -exec $(BIN)/numpydoc lint {} +
 	$(BIN)/python -m galsim_hub.publish hub_modules --check
+	$(BIN)/python -m training ablate training/configs/ablation.yaml --check
 
 check: lint docs test ## Run everything CI runs
 

@@ -10,20 +10,23 @@ import sys
 
 from galsim_hub.errors import GalSimHubError
 
-from .config import load_config
 from .errors import ConfigError, TrainingError
+from .recipe_file import load_config
 
 VERBS = {
     "data": "build the stamp set (fetches the catalogue if the recipe pins it)",
     "train": "fit the models of the recipe, one after the other; resumes where it was stopped",
     "export": "write the module folder: SavedModel, card, golden sample, cover",
     "validate": "measure an exported module against the stamp set",
+    "ablate": "train a recipe's variants small and write the table of what each choice buys",
 }
-# The verbs that a kind of module has; those of galaxies are all.
+# The verbs of a module's recipe, and of the kinds of recipe that have others.
+MODULE_VERBS = ("data", "train", "export", "validate")
 VERBS_OF = {
     "particle_mesh": ("export",),
     "cosmic_rim": ("train", "export"),
     "halo_field": ("data", "train", "export"),
+    "ablation": ("data", "ablate"),
 }
 
 
@@ -43,10 +46,11 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
         config = load_config(args.config, args.overrides)
-        if args.verb not in VERBS_OF.get(config.kind, VERBS):
+        known = VERBS_OF.get(config.kind, MODULE_VERBS)
+        if args.verb not in known:
             raise ConfigError(
                 f"A recipe of kind {config.kind!r} has no verb {args.verb!r}, but "
-                f"{', '.join(VERBS_OF[config.kind])}."
+                f"{', '.join(known)}."
             )
         importlib.import_module(f"training.commands.{args.verb}").run(config, args)
     except (TrainingError, GalSimHubError) as error:

@@ -7,14 +7,10 @@ key that is silently ignored costs a night of training.
 import dataclasses
 import hashlib
 import json
-import pathlib
-import typing
-
-import yaml
+import re
 
 from .errors import ConfigError
-from .galaxies_config import GalaxyMapsConfig, KnotsConfig
-from .parsing import apply, build
+from .galaxies_config import KnotsConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -328,53 +324,63 @@ class ConvergenceConfig:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
 
 
-Recipe = (
-    Config
-    | SimulatorConfig
-    | RimConfig
-    | HaloConfig
-    | ScoreConfig
-    | ConvergenceConfig
-    | GalaxyMapsConfig
-)
-
-KINDS: dict[str, type] = {
-    "galaxy": Config,
-    "particle_mesh": SimulatorConfig,
-    "cosmic_rim": RimConfig,
-    "halo_field": HaloConfig,
-    "score_prior": ScoreConfig,
-    "convergence_maps": ConvergenceConfig,
-    "galaxy_maps": GalaxyMapsConfig,
-}
+SWITCHES = ("white_noise", "psf_modulus", "no_psf", "upright", "posterior_means")
 
 
-def load_config(path: str | pathlib.Path, overrides: typing.Sequence[str] = ()) -> typing.Any:
-    """Read a recipe and apply ``section.key=value`` overrides.
+@dataclasses.dataclass(frozen=True)
+class VariantConfig:
+    """One row of an ablation: what differs from the base, in words (`text`) and in entries.
 
-    The recipe's entry `kind` is one of `KINDS`, by default ``galaxy``.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing or a key or a value does not fit.
+    `set` holds ``section.key=value`` changes of the base's recipe; `switch` names what no recipe
+    can say (one of `SWITCHES`, see `training.ablation.switches`).
     """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        known = (
-            ", ".join(str(p) for p in sorted(path.parent.glob("*.yaml"))) or "none in that folder"
-        )
-        raise ConfigError(f"No configuration file at {path}. Known ones: {known}.")
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    for override in overrides:
-        apply(tree, override)
-    kind = tree.get("kind", "galaxy") if isinstance(tree, dict) else "galaxy"
-    if kind not in KINDS:
-        raise ConfigError(f"{path}: kind must be one of {sorted(KINDS)}, got {kind!r}.")
-    return build(KINDS[kind], tree, str(path))
+
+    name: str
+    text: str
+    set: tuple[str, ...] = ()
+    switch: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9 ]*", self.name):
+            raise ConfigError(
+                f"A variant is named with small letters, digits and blanks, got {self.name!r}."
+            )
+        if self.switch not in (None, *SWITCHES):
+            raise ConfigError(
+                f"Variant {self.name!r}: switch must be one of {sorted(SWITCHES)} or null, got "
+                f"{self.switch!r}."
+            )
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether nothing differs from the base but seeds."""
+        keys = [change.partition("=")[0] for change in self.set]
+        return self.switch is None and all(key.endswith(".seed") for key in keys)
+
+
+@dataclasses.dataclass(frozen=True)
+class AblationConfig:
+    """What each choice of a galaxy's recipe buys (see `training.ablation`).
+
+    The first of `variants` is the base itself; those that change seeds alone repeat it. Each is
+    trained in a folder of `base.workdir` and measured with `draws` galaxies at each row of
+    conditions of the validation split. `page` gets the table, and the numbers go beside it.
+    """
+
+    kind: str
+    base: Config
+    variants: tuple[VariantConfig, ...]
+    page: str
+    draws: int = 4
+
+    def __post_init__(self) -> None:
+        names = [variant.name for variant in self.variants]
+        if not names or self.variants[0].set or self.variants[0].switch:
+            raise ConfigError("The first of an ablation's variants is the base: change nothing.")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"Variants of an ablation need names of their own; twice: {twice}.")
+        if self.draws < 1:
+            raise ConfigError(f"draws must be 1 or more, got {self.draws}.")
 
 
 def fingerprint(section: object) -> str:

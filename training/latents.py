@@ -15,7 +15,9 @@ def encode_split(vae: VAE, stamps: StampSet, split: str, batch: int = 128) -> di
 
     Of the vector alone: the prior of the texture is known.
     """
-    encode = tf.function(lambda s: vae.encoder([s["image"], s["psf"], s["noise_variance"]])[:2])
+    encode = tf.function(
+        lambda s: vae.encoder([s["image"], s["psf"], s["noise_variance"]])[:2], autograph=False
+    )
     rows: dict[str, list[np.ndarray]] = {"mean": [], "log_scale": [], "conditions": []}
     for group in stamps.ordered(split, batch):
         mean, log_scale = encode(group)

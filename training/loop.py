@@ -89,7 +89,8 @@ class Fit:
         self.manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(**parts), str(self.folder / "checkpoints"), max_to_keep=2
         )
-        self._train_step = tf.function(self._one_step)
+        # Losses have no control flow on tensors, and without autograph a step is traced sooner.
+        self._train_step = tf.function(self._one_step, autograph=False)
 
     @property
     def done(self) -> bool:

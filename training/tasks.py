@@ -28,11 +28,11 @@ class Pair(keras.Model):
 
 
 class VAETask:
-    """Fit the auto-encoder to a stamp set."""
+    """Fit the auto-encoder to a stamp set, by default the recipe's."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, stamps: StampSet | None = None):
         self.config = config
-        self.stamps = StampSet(config.data.directory, config.half)
+        self.stamps = stamps or StampSet(config.data.directory, config.half)
         self.vae = VAE(config.vae, config.data)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
         prior = self._prior()
@@ -42,7 +42,7 @@ class VAETask:
         mag_column = self.stamps.manifest["conditions"].index("mag_auto")
         self.loss = VAELoss(self.vae, config.fit_vae, self.stamps.noise_power, mag_column, prior)
         self._validation_loss = tf.function(
-            lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64))
+            lambda b: self.loss(b, tf.int64.max, tf.constant([0, 0], tf.int64)), autograph=False
         )
 
     def _prior(self) -> ConditionalFlow | None:

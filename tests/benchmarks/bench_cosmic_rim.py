@@ -14,7 +14,7 @@ import numpy as np
 import galsim_hub
 from galsim_hub import particle_mesh as pm
 from galsim_hub.registry import locate
-from training.config import load_config
+from training.recipe_file import load_config
 from training.rim.export import write_card
 from training.rim.task import Survey
 

@@ -18,8 +18,8 @@ import tensorflow as tf
 from galsim_hub import score
 from galsim_hub.score.observed_scene import observe
 from galsim_hub.score.scene import Scene
-from training.config import load_config
 from training.data.galaxies import GalaxyDrawer
+from training.recipe_file import load_config
 
 SIDE, SNR = 48, 20.0  # [pixel]; of each galaxy alone
 PSF = galsim.Moffat(beta=3.5, fwhm=0.18)  # [arcsec], about Euclid VIS

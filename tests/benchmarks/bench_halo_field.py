@@ -14,11 +14,11 @@ import numpy as np
 
 import galsim_hub
 from galsim_hub.registry import locate
-from training.config import load_config
 from training.halo.data import box_of, load, mass_field
 from training.halo.export import write_card
 from training.halo.measure import compare
 from training.halo.pictures import comparison_figure
+from training.recipe_file import load_config
 
 CONFIG = "training/configs/halo_field.yaml"
 LEAST_CORRELATION, UP_TO = 0.9, 0.2  # [h/Mpc]

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 from galsim_hub import score
-from training.config import load_config
+from training.recipe_file import load_config
 from training.score import validation
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"

@@ -147,12 +147,21 @@ def make_recipe(stamp_config, tmp_path_factory):
             kl_warmup=4,
             validate_every=4,
             picture_every=12,
-            checkpoint_minutes=0.0,  # after every step
+            checkpoint_minutes=60.0,  # a checkpoint costs more than a step: one, at the end
         )
         entries = {
             "workdir": str(folder / "work"),
             "data": stamp_config,
-            "vae": VAEConfig(4, 4, (8, 8), (8, 8), 16, 1, 16, 2),
+            "vae": VAEConfig(
+                latent_size=4,
+                stem=4,
+                widths=(8, 8),
+                decoder_widths=(8, 8),
+                decoder_top=16,
+                blocks=1,
+                top_blocks=1,
+                hidden=16,
+            ),
             "flow": FlowConfig(layers=2, hidden=(16, 16)),
             "fit_vae": fit,
             "fit_flow": fit,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import VERBS, main
-from training.config import load_config
+from training.recipe_file import load_config
 
 ROOT = Path(__file__).parents[2]
 REAL_RECIPE = ROOT / "training" / "configs" / "cosmos_real.yaml"

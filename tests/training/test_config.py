@@ -9,14 +9,13 @@ import yaml
 
 from training.config import (
     Config,
-    ConvergenceConfig,
     DataConfig,
     FitConfig,
     KnotsConfig,
     fingerprint,
-    load_config,
 )
 from training.errors import ConfigError
+from training.recipe_file import load_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
 MINIMAL = {
@@ -50,7 +49,7 @@ def test_every_recipe_of_the_repository_loads(path):
 
 def test_every_recipe_of_a_module_writes_one_of_its_own():
     recipes = [load_config(path) for path in CONFIGS]
-    exports = [recipe.export for recipe in recipes if not isinstance(recipe, ConvergenceConfig)]
+    exports = [recipe.export for recipe in recipes if hasattr(recipe, "export")]
     assert len({(e.name, e.version) for e in exports}) == len(exports) > 1
 
 

@@ -9,7 +9,7 @@ from astropy.cosmology import FlatLambdaCDM
 from astropy.io import fits
 
 from galsim_hub.flat_sky import ARCMIN
-from training.config import ConvergenceConfig, load_config
+from training.config import ConvergenceConfig
 from training.data.convergence import (
     build,
     convergence,
@@ -18,6 +18,7 @@ from training.data.convergence import (
     read_planes,
 )
 from training.errors import ConfigError, DataError
+from training.recipe_file import load_config
 
 ANGLE = 3.5  # [deg]
 SIDE = 32

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from training.config import load_config
 from training.data.pipeline import StampSet
 from training.data.split import half_of
 from training.errors import ConfigError
+from training.recipe_file import load_config
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from galsim_hub.errors import BoxError, ExtrapolationWarning, UnsupportedModuleE
 from galsim_hub.golden import replay
 from galsim_hub.spec import read_spec
 from training.commands.train import fit
-from training.config import load_config
 from training.errors import ConfigError, DataError
 from training.halo import data
 from training.halo.catalogue import LEAST_FRIENDS, find_haloes
 from training.halo.export import export
 from training.halo.measure import compare
 from training.halo.task import HaloTask
+from training.recipe_file import load_config
 
 RECIPE = pathlib.Path(__file__).parents[2] / "training" / "configs" / "halo_field.yaml"
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.config import VAEConfig, load_config
+from training.config import VAEConfig
 from training.data.pipeline import dihedral
 from training.errors import ConfigError
 from training.models.blocks import SoftBound
 from training.models.decoder import build_painter, build_trunk
 from training.models.encoder import build_encoder
 from training.models.vae import VAE
+from training.recipe_file import load_config
 
 TINY = VAEConfig(
     latent_size=4, widths=(8, 8), decoder_widths=(8, 8), decoder_top=16, blocks=1, hidden=16

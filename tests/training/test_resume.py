@@ -55,7 +55,8 @@ def _every_step_reported(monkeypatch):
 def test_auto_encoder_killed_without_warning_resumes_with_the_same_losses(
     trained, make_recipe, write_recipe
 ):
-    recipe = make_recipe()
+    often = dataclasses.replace(trained.fit_vae, checkpoint_minutes=0.0)  # after every step
+    recipe = make_recipe(fit_vae=often)
     folder = Path(recipe.workdir) / "vae"
     arguments = ["train", str(write_recipe(recipe)), "--only", "vae"]
     command = [sys.executable, "-c", KILL_AFTER_A_REPORT, *arguments]

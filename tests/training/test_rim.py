@@ -16,8 +16,8 @@ from galsim_hub.golden import replay
 from galsim_hub.spec import read_spec
 from training.__main__ import main
 from training.commands.train import fit
-from training.config import load_config
 from training.errors import ConfigError
+from training.recipe_file import load_config
 from training.rim.export import export
 from training.rim.task import RimTask
 

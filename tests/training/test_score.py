@@ -215,7 +215,7 @@ def test_maps_that_are_not_finite_are_refused(make_score_recipe, tmp_path):
 
 
 def test_unknown_kind_of_recipe_is_refused(tmp_path):
-    from training.config import load_config
+    from training.recipe_file import load_config
 
     path = tmp_path / "recipe.yaml"
     path.write_text("kind: scores\n")

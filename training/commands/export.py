@@ -3,8 +3,8 @@
 import argparse
 import importlib
 
-from ..config import Recipe
 from ..errors import ConfigError
+from ..recipe_file import Recipe
 
 # Where the function `export` of a kind of module is.
 EXPORTERS = {

@@ -4,8 +4,9 @@ import argparse
 import json
 import pathlib
 
-from ..config import Config, HaloConfig, Recipe, RimConfig, ScoreConfig
+from ..config import Config, HaloConfig, RimConfig, ScoreConfig
 from ..errors import ConfigError
+from ..recipe_file import Recipe
 
 # The fits of a recipe, by its kind.
 FITS = {

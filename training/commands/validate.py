@@ -3,8 +3,9 @@
 import argparse
 import pathlib
 
-from ..config import Config, Recipe, ScoreConfig
+from ..config import Config, ScoreConfig
 from ..errors import ConfigError
+from ..recipe_file import Recipe
 
 PARTS = ("population", "latents", "conditions", "real", "isotropy", "shear")
 

@@ -118,12 +118,9 @@ class VAELoss:
         codes = mean + tf.exp(log_scale) * noise
         images, *residuals = self.vae.decode(codes)
         excess = self.excess_chi_square(images, stamps)
-        weight = losses.flux_weight(
-            flux_of(stamps["conditions"][:, self.mag_column]), self.fit.flux_cap
-        )
         kl = tf.reduce_mean(self.divergence(codes, mean, log_scale, stamps["conditions"]))
         rough = sum((tf.reduce_mean(losses.roughness(r)) for r in residuals), tf.constant(0.0))
-        misfit = tf.reduce_mean(losses.robust(0.5 * weight * excess, self.fit.misfit_scale))
+        misfit = tf.reduce_mean(self.misfit(excess, stamps["conditions"]))
         total = misfit + self.kl_weight(step) * kl + self.fit.roughness * rough
         return {
             "loss": total,
@@ -139,6 +136,11 @@ class VAELoss:
         power = tf.gather(self.noise_power, stamps["turn"])
         pixels = float(residuals.shape[-1] ** 2)
         return losses.chi_square(residuals, power, stamps["noise_variance"]) - pixels
+
+    def misfit(self, excess: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
+        """Return what each galaxy's excess chi^2 counts, (n,) [nat]."""
+        weight = losses.flux_weight(flux_of(conditions[:, self.mag_column]), self.fit.flux_cap)
+        return losses.robust(0.5 * weight * excess, self.fit.misfit_scale)
 
     def divergence(
         self, codes: tf.Tensor, mean: tf.Tensor, log_scale: tf.Tensor, conditions: tf.Tensor
