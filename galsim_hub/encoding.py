@@ -39,10 +39,14 @@ class Posterior:
     ----------
     mean, scale : ndarray of float32, shape (latent_size,) or (n, latent_size)
         Its mean and standard deviation: one row an image, none for a single image.
+    offset : ndarray of float32, shape (2,) or (n, 2)
+        The galaxy's centre less the image's, (x, y) [pixel], as a refinement found it; 0 without.
+        `decode` gives a centred galaxy: shift it by this, times the pixel scale.
     """
 
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
+    offset: NDArray[np.float32]
 
     def sample(self, n: int, rng: galsim.BaseDeviate | None = None) -> NDArray[np.float32]:
         """Draw latent codes.

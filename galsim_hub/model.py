@@ -262,11 +262,17 @@ class GenerativeGalaxyModel(ConditionSampling):
         stamps = image_stamps(images, self._spec), psf_stamps(psfs, self._spec)
         noise = variances(noise_variance, len(images))
         mean, scale = self._network.encode(*stamps, noise)
+        offset = np.zeros((len(images), 2), np.float32)
         if refine:
             used = pixel_masks(mask, stamps[0].shape)
-            mean, scale = self._network.refine(*stamps, used / noise[:, None, None], mean)
+            rows = self._network.refine(*stamps, used / noise[:, None, None], mean)
+            mean, scale, offset = (
+                np.stack([getattr(row, name) for row in rows])
+                for name in ("mean", "scale", "offset")
+            )
         is_single = isinstance(image, galsim.Image)
-        return Posterior(mean[0], scale[0]) if is_single else Posterior(mean, scale)
+        first = 0 if is_single else slice(None)
+        return Posterior(mean[first], scale[first], offset[first])
 
     def decode(self, latents: ArrayLike) -> GenerativeGalaxy | list[GenerativeGalaxy]:
         """Turn a latent code into its galaxy, or each row of codes into one.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .backend import load_engine, pick_engine
 from .errors import BandError, EngineError, UnsupportedModuleError, suggest
 from .latents import standard_normals
-from .refinement import refine
+from .refinement import Refined, refine
 from .spec import ModuleSpec
 
 __all__ = ["GalaxyNetwork", "choose_band"]
@@ -137,7 +137,7 @@ class GalaxyNetwork:
 
     def refine(
         self, images: Array, psfs: Array, weights: NDArray[np.float64], means: Array
-    ) -> tuple[Array, Array]:
+    ) -> list[Refined]:
         """Go on from an encoder's answers to the codes that fit the images best.
 
         Parameters
@@ -150,12 +150,11 @@ class GalaxyNetwork:
 
         Returns
         -------
-        mean, scale : ndarray of float32, shape (n, latent_size)
+        list of Refined
         """
         self.require("decode")
         rows = zip(images, psfs, weights, means, strict=True)
-        found = [refine(self.decode, *row) for row in rows]
-        return np.stack([mean for mean, _ in found]), np.stack([scale for _, scale in found])
+        return [refine(self.decode, *row) for row in rows]
 
     def log_prob(self, latents: Array, conditions: NDArray[np.float64]) -> Array:
         """Tell how probable latent codes are under conditions.

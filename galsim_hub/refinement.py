@@ -3,25 +3,47 @@
 An encoder answers in one pass for any galaxy, and a few percent off for a bright one, where a few
 percent are many times the noise. `refine` goes on from its answer by Levenberg-Marquardt steps
 (Marquardt 1963, J. SIAM 11, 431) on the posterior itself: the squared residuals behind the PSF over
-the noise variance, plus the squared code, as the prior is near the standard normal. Derivatives are
-finite differences of the decoder, so that any engine will do.
+the noise variance, plus the squared code, as the prior is near the standard normal. A generated
+galaxy sits in the middle of its stamp and an observed one a pixel or so beside it, so its centre is
+searched with the code. Derivatives are finite differences of the decoder, so that any engine will
+do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["refine"]
+__all__ = ["Refined", "refine"]
 
 Array = NDArray[np.float32]
 
 _STEP = 0.02  # of a finite difference: the code's scale is 1, the decoder's rounding 1e-7
 _ITERATIONS = 25
 _TOLERANCE = 1e-3  # [nat] of improvement that ends the search
+_OFFSET = 2.0  # [pixel] standard deviation of the centre along each axis, before the image is seen
 _FIRST_DAMPING, _EASE, _STIFFEN, _STIFFEST = 1e-2, 0.2, 5.0, 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Hold the most probable code of an image.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of float32, shape (latent_size,)
+        The code, and the standard deviations of the Gaussian that matches the posterior's
+        curvature there.
+    offset : ndarray of float32, shape (2,)
+        The galaxy's centre less the stamp's, (x, y) [pixel].
+    """
+
+    mean: Array
+    scale: Array
+    offset: Array
 
 
 def refine(
@@ -30,7 +52,7 @@ def refine(
     psf: Array,
     weight: NDArray[np.float64],
     start: Array,
-) -> tuple[Array, Array]:
+) -> Refined:
     """Find the most probable latent code of one image.
 
     Parameters
@@ -47,33 +69,33 @@ def refine(
 
     Returns
     -------
-    mean, scale : ndarray of float32, shape (latent_size,)
-        The code, and the standard deviations of the Gaussian that matches the posterior's
-        curvature there.
+    Refined
     """
     seen = _Seen(decode, image, psf, weight)
-    code, damping = start.astype(np.float64), _FIRST_DAMPING
-    residual, slope = seen.linearise(code)
-    cost = _cost(residual, code)
+    # The centre joins the code, in units in which its prior is standard normal too.
+    found, damping = np.append(start.astype(np.float64), [0.0, 0.0]), _FIRST_DAMPING
+    residual, slope = seen.linearise(found)
+    cost = _cost(residual, found)
     for _ in range(_ITERATIONS):
-        curvature = slope @ slope.T + np.eye(len(code))
-        gradient = slope @ residual + code
+        curvature = slope @ slope.T + np.eye(len(found))
+        gradient = slope @ residual + found
         while damping < _STIFFEST:
             step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient)
-            trial = seen.residuals((code - step)[None])[0]
-            gain = cost - _cost(trial, code - step)
+            trial = seen.residuals((found - step)[None])[0]
+            gain = cost - _cost(trial, found - step)
             if gain > 0:
                 break
             damping *= _STIFFEN
         else:
             break
-        code, damping = code - step, damping * _EASE
-        residual, slope = seen.linearise(code)
-        cost = _cost(residual, code)
+        found, damping = found - step, damping * _EASE
+        residual, slope = seen.linearise(found)
+        cost = _cost(residual, found)
         if gain < _TOLERANCE:
             break
-    covariance = np.linalg.inv(slope @ slope.T + np.eye(len(code)))
-    return code.astype(np.float32), np.sqrt(np.diag(covariance)).astype(np.float32)
+    covariance = np.linalg.inv(slope @ slope.T + np.eye(len(found)))
+    scale = np.sqrt(np.diag(covariance)[:-2])
+    return Refined(*(np.float32(part) for part in (found[:-2], scale, _OFFSET * found[-2:])))
 
 
 class _Seen:
@@ -92,23 +114,27 @@ class _Seen:
         self._data = image[self._used].astype(np.float64)
         self._length = self._size + 2 * self._half  # so that nothing wraps
         self._transform = np.fft.rfft2(psf.astype(np.float64), s=(self._length, self._length))
+        self._wave = -2j * np.pi * _OFFSET * np.fft.fftfreq(self._length)
 
-    def residuals(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
+    def residuals(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return model less data over the noise, (n, number of pixels that count)."""
         shape = (self._length, self._length)
-        galaxies = self._decode(codes.astype(np.float32)).astype(np.float64)
-        convolved = np.fft.irfft2(np.fft.rfft2(galaxies, s=shape) * self._transform, s=shape)
+        galaxies = self._decode(found[:, :-2].astype(np.float32)).astype(np.float64)
+        x, y = (np.exp(found[:, k, None] * self._wave) for k in (-2, -1))
+        phase = y[:, :, None] * x[:, None, : self._transform.shape[1]]
+        transforms = np.fft.rfft2(galaxies, s=shape) * self._transform * phase
+        convolved = np.fft.irfft2(transforms, s=shape)
         inner = slice(self._half, self._half + self._size)
         return (convolved[:, inner, inner][:, self._used] - self._data) * self._root_weight
 
     def linearise(
-        self, code: NDArray[np.float64]
+        self, found: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the residuals at a code and their slopes, (latent_size, number of pixels)."""
-        around = np.concatenate([code[None], code + _STEP * np.eye(len(code))])
+        """Return the residuals and their slopes, (latent_size + 2, number of pixels)."""
+        around = np.concatenate([found[None], found + _STEP * np.eye(len(found))])
         first, *others = self.residuals(around)
         return first, (np.array(others) - first) / _STEP
 
 
-def _cost(residual: NDArray[np.float64], code: NDArray[np.float64]) -> float:
-    return float(0.5 * (residual @ residual + code @ code))
+def _cost(residual: NDArray[np.float64], found: NDArray[np.float64]) -> float:
+    return float(0.5 * (residual @ residual + found @ found))

@@ -218,6 +218,7 @@ def test_a_refined_code_is_that_of_the_galaxy_in_the_image(model):
     truth = np.array([0.4, -0.3, 0.5, -0.2], np.float32)
     psf, size = galsim.Gaussian(fwhm=0.1), model.stamp_size
     seen = galsim.Convolve(model.decode(truth), psf)
+    seen = seen.shift(0.03 * 1.5, -0.03 * 0.5)
     image = seen.drawImage(nx=size, ny=size, scale=0.03, method="no_pixel")
     neighbour = galsim.Gaussian(sigma=0.06, flux=0.3).shift(1.6, 1.6)
     neighbour.drawImage(image, add_to_image=True, method="no_pixel")
@@ -225,6 +226,7 @@ def test_a_refined_code_is_that_of_the_galaxy_in_the_image(model):
     mask[-20:, -20:] = False
     found = model.encode(image, psf, 1e-8, refine=True, mask=mask)
     np.testing.assert_allclose(found.mean, truth, atol=0.02)
+    np.testing.assert_allclose(found.offset, [1.5, -0.5], atol=0.02)
     assert np.all(found.scale < 0.01)
 
 

@@ -76,11 +76,12 @@ def measure_stamp(stamp: Stamp, network: GalaxyNetwork) -> RealResult | None:
     scale = network.spec.pixel_size
     seen = stamp.image[None], stamp.psf[None]
     mean, _ = network.encode(*seen, np.float32([stamp.noise_variance]))
-    best, _ = network.refine(*seen, aperture[None] / stamp.noise_variance, mean)
+    [best] = network.refine(*seen, aperture[None] / stamp.noise_variance, mean)
     models = {}
-    for name, code in (("module", mean), ("refined", best)):
-        pixels = network.decode(code)[0].astype(float)
+    for name, code, offset in (("module", mean[0], (0, 0)), ("refined", best.mean, best.offset)):
+        pixels = network.decode(code[None])[0].astype(float)
         decoded = galsim.InterpolatedImage(galsim.Image(pixels, scale=scale))
+        decoded = decoded.shift(*(scale * float(d) for d in offset))
         models[name] = see(decoded, stamp.psf, len(stamp.image), scale)
     for name in ("sersic", "bulge+disk"):
         models[name] = Fit(stamp, aperture, scale).run(name)
@@ -202,7 +203,8 @@ def real_part(results: list[RealResult], total: int) -> Part:
     )
     protocol = (
         f"{len(results)} of {total} real HST/ACS stamps, those in which a galaxy is detected; the "
-        "posterior's mean, plain and refined in the galaxy's aperture, decoded and convolved with "
+        "posterior's mean, plain and refined (with the centre, as in the fits) in the galaxy's "
+        "aperture, decoded and convolved with "
         "the PSF; the mean squared residual in that aperture (5x5 boxcar above 1.5 sigma) over the "
         "noise variance, whose expectation is 1 whatever the noise's correlation. Fits by least "
         "squares in the same aperture."
