@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import galsim
@@ -46,7 +46,7 @@ class Posterior:
 
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
-    offset: NDArray[np.float32]
+    offset: NDArray[np.float32] = field(default_factory=lambda: np.zeros(2, np.float32))
 
     def sample(self, n: int, rng: galsim.BaseDeviate | None = None) -> NDArray[np.float32]:
         """Draw latent codes.

@@ -95,7 +95,8 @@ def refine(
             break
     covariance = np.linalg.inv(slope @ slope.T + np.eye(len(found)))
     scale = np.sqrt(np.diag(covariance)[:-2])
-    return Refined(*(np.float32(part) for part in (found[:-2], scale, _OFFSET * found[-2:])))
+    parts = (found[:-2], scale, _OFFSET * found[-2:])
+    return Refined(*(part.astype(np.float32) for part in parts))
 
 
 class _Seen:
