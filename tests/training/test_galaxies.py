@@ -12,14 +12,13 @@ from training.__main__ import main
 from training.config import (
     ExportConfig,
     FitConfig,
-    GalaxyMapsConfig,
-    KnotsConfig,
     ScoreConfig,
     ScoreDataConfig,
     ScoreNetworkConfig,
 )
 from training.data.galaxies import GalaxyDrawer, build
 from training.errors import ConfigError, DataError
+from training.galaxies_config import GalaxyMapsConfig, KnotsConfig
 from training.score.blends import auc, blend, moved
 
 SIDE = 16

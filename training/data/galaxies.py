@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 import galsim
 import numpy as np
 
-from ..config import DataConfig, GalaxyMapsConfig, fingerprint
+from ..config import DataConfig, fingerprint
 from ..errors import DataError
+from ..galaxies_config import GalaxyMapsConfig
 from .fetch import check_sha256, sha256_of
 from .parametric import Galaxy, build_galaxy
 from .split import SPLITS, split_of
