@@ -21,8 +21,9 @@ import yaml
 
 from galsim_hub import score
 from galsim_hub.registry import locate
+from training.release import fidelity_table
 from training.score import mapping, mapping_rows
-from training.score.export import add_fidelity, fidelity_table
+from training.score.export import add_fidelity
 from training.score.validation import Row
 
 PARTS = ("fidelity", "calibration", "chains")
@@ -82,7 +83,8 @@ def main() -> None:
     args = parser.parse_args()
     names = [field.name for field in dataclasses.fields(mapping.Plan)]
     protocol, rows = measure(args, mapping.Plan(**{name: getattr(args, name) for name in names}))
-    print(fidelity_table({"protocol": protocol, "rows": [row._asdict() for row in rows]}))
+    found = {"protocol": protocol, "rows": [row._asdict() for row in rows]}
+    print(fidelity_table(found, parser.prog))
     if args.update_card:
         update_card(args.module, protocol, rows)
 
