@@ -152,7 +152,7 @@ def born_convergence(
 def _look(plane: Plane, offsets: Tensor) -> Tensor:
     """Interpolate a plane at offsets from its middle [Mpc/h]."""
     contrast = plane.contrast
-    shape = contrast.shape[-2:].as_list()
+    shape = list(contrast.shape[-2:])
     n_pixels = offsets.shape[0]
     grid = tf.meshgrid(offsets, offsets, indexing="ij")
     cells = [
@@ -162,8 +162,7 @@ def _look(plane: Plane, offsets: Tensor) -> Tensor:
     mesh = tf.reshape(contrast, [-1, *shape])
     positions = tf.cast(tf.stack(cells)[None], mesh.dtype)
     positions = tf.repeat(positions, mesh.shape[0], axis=0)
-    batch = contrast.shape[:-2].as_list()
-    return tf.reshape(read(mesh, positions), [*batch, n_pixels, n_pixels])
+    return tf.reshape(read(mesh, positions), [*contrast.shape[:-2], n_pixels, n_pixels])
 
 
 def slab_middles(first: float, last: float, width: float) -> list[float]:

@@ -122,7 +122,7 @@ def test_a_yaml_file_of_2020_runs_unchanged(tmp_path):
         "output": {"dir": str(tmp_path), "file_name": "demo14.fits"},
         "input": {"generative_model": {"file_name": "hub:cosmos_size_mag"}},
     }  # fmt: skip
-    with pytest.warns(RegistryWarning, match="hub:cosmos@1, with zphot = 0.91"):
+    with pytest.warns(RegistryWarning, match="hub:cosmos@2, with zphot = 0.91"):
         galsim.config.Process(config)
     assert galsim.fits.read(str(tmp_path / "demo14.fits")).array.shape == (64, 128)
 

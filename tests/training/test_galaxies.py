@@ -166,7 +166,7 @@ def test_score_of_a_stamp_knows_where_the_middle_is(make_recipe):
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign(0.3 * rng.standard_normal(variable.shape))
-    x, sigma = np.zeros((1, SIDE, SIDE), np.float32), np.full(1, 0.1, np.float32)
+    x, sigma = np.zeros((1, SIDE, SIDE), np.float32), np.ones(1, np.float32)
     x[0, 7:9, 7:9] = 1.0
     middle, aside = model(x, sigma).numpy(), model(np.roll(x, 4, axis=2), sigma).numpy()
     assert np.abs(np.roll(middle, 4, axis=2) - aside).max() > 0.05 * np.abs(middle).max()
