@@ -20,7 +20,8 @@ def parameters(radius: float, index: float, g1: float = 0.0, g2: float = 0.0, ce
 
 
 def profile(*args, size: int = SIZE, **kwargs) -> np.ndarray:
-    return base.sersic(parameters(*args, **kwargs), size)[0, 0].numpy().astype(float)
+    light = base.softened_sersic(parameters(*args, **kwargs), size)[0, 0].numpy().astype(float)
+    return light / light.sum()
 
 
 def distances(size: int) -> np.ndarray:

@@ -68,12 +68,6 @@ def turn_matrices(components: int) -> np.ndarray:
     return np.stack([power(flip, k // 4) @ power(quarter, k % 4) for k in range(8)])
 
 
-def sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
-    """Return each component's unit-flux profile on the stamp, (n, k, y, x)."""
-    profile = softened_sersic(params, size)
-    return profile / (tf.reduce_sum(profile, axis=[2, 3], keepdims=True) + TINY)
-
-
 def softened_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     """Return each component's profile on the stamp, (n, k, y, x), not normalised.
 
