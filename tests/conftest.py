@@ -194,8 +194,6 @@ def save_analytic_model(folder: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # here: 5 s that tests without a model need not wait
 
-    from training.light import convert_to_onnx
-
     vector = tf.TensorSpec([None], tf.float32)
     latent = tf.TensorSpec([None, LATENT_SIZE], tf.float32)
     image = tf.TensorSpec([None, STAMP_SIZE, STAMP_SIZE], tf.float32)
@@ -244,17 +242,25 @@ def save_analytic_model(folder: Path) -> None:
         squared = tf.reduce_sum(latents**2, axis=1)
         return {"log_prob": -0.5 * squared + 0.0 * (flux_radius + mag_auto + zphot)}
 
-    # Some rows a call for one, one for the other, as in the published modules.
+    save_light_files(generate, decode, folder)
+    signatures = {f.__name__: f for f in (encode, decode, latent_log_prob, generate)}
+    for name, function in list(signatures.items()):
+        setattr(module, name, function)
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def save_light_files(generate, decode, folder: Path) -> None:
+    """Save both functions for the light engine: some rows a call for one, one for the other."""
+    import tensorflow as tf
+
+    from training.light import convert_to_onnx
+
     (folder / "light").mkdir(parents=True)
     shapes = [tf.TensorSpec([3], tf.float32, name=name) for name in CARD_INPUTS]
     normals = tf.TensorSpec([3, LATENT_SIZE], tf.float32, name="random_normal")
     convert_to_onnx(generate.python_function, [*shapes, normals], folder / LIGHT_GENERATE)
     code = tf.TensorSpec([1, LATENT_SIZE], tf.float32, name="latents")
     convert_to_onnx(decode.python_function, [code], folder / LIGHT_DECODE)
-    signatures = {f.__name__: f for f in (encode, decode, latent_log_prob, generate)}
-    for name, function in list(signatures.items()):
-        setattr(module, name, function)
-    tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
 def save_bands_model(folder: Path) -> None:

@@ -134,7 +134,7 @@ def deblend(
         Draws from the posterior, each the end of a chain of its own; 0 for the mode alone, which
         takes a tenth of the time.
     n_levels : int
-        Noise levels through which the chains cool.
+        Noise levels through which the chains cool. More bring the mode closer to the true one.
     n_leapfrog : int
         Steps of a trajectory, of which there is one at each level and as many at the last.
     checkpoint, progress
