@@ -67,7 +67,7 @@ panels = {
     "Posterior mean": posterior.mean,
     "One sample": posterior.samples[0],
 }
-figure = Figure(figsize=(13, 3.4), layout="constrained")
+figure = Figure(figsize=(13, 3.7), layout="constrained")
 for axes, (title, field) in zip(figure.subplots(1, 4), panels.items(), strict=True):
     shown = field[BORDER:-BORDER, BORDER:-BORDER]
     correlation = np.corrcoef(shown.ravel(), truth[0][BORDER:-BORDER, BORDER:-BORDER].ravel())[0, 1]
