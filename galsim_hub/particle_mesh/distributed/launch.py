@@ -155,10 +155,22 @@ def _run_threads(
     ]
     for thread in threads:
         thread.start()
-    _wait(threads, errors, peers, has_met)
-    if errors:
-        # A lost peer is often another thread's failure: that one tells more.
-        raise next((e for e in errors if not isinstance(e, PeerError)), errors[0])
+    dead = _wait(threads, errors, peers, has_met)
+    # A lost peer is often another thread's failure: that one tells more. And who died tells more
+    # than that an exchange broke, whichever of the two is noticed first.
+    for error in errors:
+        if not isinstance(error, PeerError):
+            raise error
+    dead = _find_dead(peers) if dead is None and errors else dead
+    if dead is not None:
+        raise PeerError(
+            f"Process {peers.task} lost process {dead} at {peers.addresses[dead]}: nothing listens "
+            "there any more. Look for its last words, and start the run again; it goes on from its "
+            "checkpoints.",
+            peers.task,
+        ) from next(iter(errors), None)
+    for error in errors:
+        raise error
     return results
 
 
@@ -167,8 +179,8 @@ def _wait(
     errors: list[BaseException],
     peers: Peers,
     has_met: threading.Event,
-) -> None:
-    """Return when all threads have ended, or soon after one failed or a peer died."""
+) -> int | None:
+    """Return when all threads have ended, or soon after one failed or a peer died: that peer."""
     end, next_look = math.inf, time.monotonic() + PERIOD
     dead = None
     while any(thread.is_alive() for thread in threads) and time.monotonic() < end:
@@ -179,15 +191,7 @@ def _wait(
             end = time.monotonic() + GRACE
         for thread in threads:
             thread.join(PAUSE)
-    if dead is not None and any(thread.is_alive() for thread in threads):
-        errors.append(
-            PeerError(
-                f"Process {peers.task} lost process {dead} at {peers.addresses[dead]}: nothing "
-                "listens there any more. Look for its last words, and start the run again; it goes "
-                "on from its checkpoints.",
-                peers.task,
-            )
-        )
+    return dead if any(thread.is_alive() for thread in threads) else None
 
 
 def _find_dead(peers: Peers) -> int | None:
