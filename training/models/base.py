@@ -1,8 +1,8 @@
 """The analytic base of a galaxy: a mixture of softened elliptical Sersic profiles.
 
-A small head of the latent code predicts centre, sizes, shears, Sersic indices and light shares.
-The network then learns only the deviations from it, so that physics gives size, shape and the
-fall to zero at the border.
+A small head of the latent code predicts centres, sizes, shears, Sersic indices and light shares.
+The network, if there is one, learns only the deviations from it, so that physics gives size, shape
+and the fall to zero at the border.
 """
 
 import math
@@ -11,10 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-PARAMETERS = 5  # a component: log size, two shears, index, share of the light
+PARAMETERS = 7  # a component: centre, log size, two shears, index, share of the light
 SOFTENING = 0.5  # [pixel] radius of the core: half a pixel cannot be resolved
 MAX_SHEAR = 0.9
-MAX_OFFSET = 3.0  # [pixel]
+MAX_OFFSET = 3.0  # [pixel] of the first component; the others' is its half-light radius
+INDICES = (0.2, 6.0)  # Sersic indices from flatter than any catalogue's to steeper
 TINY = 1e-30  # keeps a profile too small for any pixel from 0 / 0
 
 
@@ -24,46 +25,53 @@ def base_parameters(raw: tf.Tensor, components: int) -> dict[str, tf.Tensor]:
     Parameters
     ----------
     raw
-        (n, 2 + 5 * components).
+        (n, PARAMETERS * components).
 
     Returns
     -------
-    dict with centre (n, 2) [pixel], and per component (n, k): half_light_radius [pixel],
-    g1, g2, index, share (sums to 1).
+    dict of (n, components): x, y, half_light_radius [pixel], g1, g2, index, share (sums to 1).
     """
-    counts = [2] + [components] * PARAMETERS
-    centre, size, e1, e2, index, share = tf.split(raw, counts, axis=1)
-    centre = MAX_OFFSET * tf.tanh(centre / MAX_OFFSET)
+    x, y, size, e1, e2, index, share = tf.split(raw, [components] * PARAMETERS, axis=1)
     norm = tf.sqrt(e1 * e1 + e2 * e2 + 1e-8)
     squeeze = MAX_SHEAR * tf.tanh(norm / MAX_SHEAR) / norm
+    # Heads that say nothing yet give an extended flat profile and a compact steep one.
     start = tf.constant([0.6, -0.4][:components] + [0.0] * (components - 2), raw.dtype)
+    low, high = math.log(INDICES[0]), math.log(INDICES[1])
+    radius = tf.exp(1.5 + start + tf.clip_by_value(size, -4.0, 4.0))
     return {
-        "centre": centre,
-        "half_light_radius": tf.exp(1.5 + start + tf.clip_by_value(size, -4.0, 4.0)),
+        "x": _joined_centre(x, radius),
+        "y": _joined_centre(y, radius),
+        "half_light_radius": radius,
         "g1": e1 * squeeze,
         "g2": e2 * squeeze,
-        "index": tf.exp(math.log(1.2) - start + 1.2 * tf.tanh(index)),
+        "index": tf.exp(low + (high - low) * tf.sigmoid(1.5 * index - start)),
         "share": tf.nn.softmax(share, axis=-1),
     }
+
+
+def _joined_centre(x: tf.Tensor, radius: tf.Tensor) -> tf.Tensor:
+    """Return each component's place along an axis; all but the first lie around the first."""
+    first = MAX_OFFSET * tf.tanh(x[:, :1] / MAX_OFFSET)
+    return first + tf.concat([tf.zeros_like(first), radius[:, :1] * tf.tanh(x[:, 1:])], axis=1)
 
 
 def turn_base(raw: tf.Tensor, turn: tf.Tensor, components: int) -> tf.Tensor:
     """Return the head outputs of galaxies flipped and turned, as `dihedral` does to images.
 
-    Centre and shears change their signs, and the centre its axes: the other outputs stay.
+    Centres and shears change their signs, and centres their axes: the other outputs stay.
     """
     return tf.matmul(raw[:, None], tf.gather(turn_matrices(components), turn))[:, 0]
 
 
 def turn_matrices(components: int) -> np.ndarray:
     """Return what the head outputs are multiplied by, from the right, for each of the 8 turns."""
-    e1, e2 = (slice(2 + k * components, 2 + (k + 1) * components) for k in (1, 2))
-    flip, quarter = (np.eye(2 + PARAMETERS * components, dtype=np.float32) for _ in range(2))
-    flip[0] *= -1.0
-    flip[:, e2] *= -1.0
-    quarter[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
-    quarter[:, e1] *= -1.0
-    quarter[:, e2] *= -1.0
+    x, y, _, e1, e2, _, _ = np.arange(PARAMETERS * components).reshape(PARAMETERS, components)
+    flip, quarter = (np.eye(PARAMETERS * components, dtype=np.float32) for _ in range(2))
+    flip[x] *= -1.0
+    flip[e2] *= -1.0
+    quarter[[*x, *y]] = quarter[[*y, *x]]
+    quarter[x] *= -1.0
+    quarter[[*e1, *e2]] *= -1.0
     power = np.linalg.matrix_power
     return np.stack([power(flip, k // 4) @ power(quarter, k % 4) for k in range(8)])
 
@@ -75,8 +83,8 @@ def softened_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     Bertin 1999, eq. 18, first terms).
     """
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
-    x = axis[None, None, None, :] - params["centre"][:, None, None, None, 0]
-    y = axis[None, None, :, None] - params["centre"][:, None, None, None, 1]
+    x = axis[None, None, None, :] - params["x"][..., None, None]
+    y = axis[None, None, :, None] - params["y"][..., None, None]
     g1, g2, radius, index = (
         params[k][..., None, None] for k in ("g1", "g2", "half_light_radius", "index")
     )

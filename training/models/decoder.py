@@ -27,7 +27,7 @@ def build_trunk(config: VAEConfig, data: DataConfig) -> keras.Model:
     vector = keras.Input((config.latent_size,), name="vector")
     heads = dense_stack(vector, config.hidden, 2)
     raw = layers.Dense(
-        2 + PARAMETERS * config.components, kernel_initializer=small_start(), name="base"
+        PARAMETERS * config.components, kernel_initializer=small_start(), name="base"
     )(heads)
     log_flux = layers.Dense(1, kernel_initializer=small_start(), name="log_flux")(heads)
     log_flux = SoftBound(-6.0, 6.0)(log_flux)
@@ -51,7 +51,7 @@ def build_painter(config: VAEConfig, data: DataConfig) -> keras.Model:
     ``top = config.decoder_top``, of zero mean, whose exponential, enlarged, multiplies the base. A
     recipe without ``decoder_widths`` adds nothing to the base, and has no residual.
     """
-    raw = keras.Input((2 + PARAMETERS * config.components,), name="raw")
+    raw = keras.Input((PARAMETERS * config.components,), name="raw")
     log_flux = keras.Input((1,), name="log_flux")
     join = HybridImage(data.stamp_size, config.components, name="image")
     if not config.decoder_widths:
