@@ -9,6 +9,7 @@ import yaml
 from .config import Config, fingerprint
 from .data.build import load_manifest
 from .light import CHAINS
+from .models.generator import GalaxyModule
 from .release import begin_card, read_card, read_template
 from .release import save_card as save_with_prose
 
@@ -33,7 +34,7 @@ PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted al
 
 
 def write_card(
-    config: Config, folder: pathlib.Path, conditions: np.ndarray, random_size: int
+    config: Config, folder: pathlib.Path, conditions: np.ndarray, module: GalaxyModule
 ) -> None:
     """Write card.md of a folder that holds program and golden sample already."""
     manifest = load_manifest(config.data.directory)
@@ -44,8 +45,8 @@ def write_card(
             "Rowe et al. 2015, Astronomy and Computing 10, 121 (GalSim)",
         ],
         "inputs": describe_inputs(list(config.data.columns), conditions),
-        "random_input": {"name": "random_normal", "size": random_size},
-        "latent_size": random_size - 1,
+        "random_input": {"name": "random_normal", "size": module.random_size},
+        "latent_size": module.vae.code_size,
         "stamp_size": config.data.stamp_size,
         "pixel_size": config.data.pixel_scale,
         "psf_size": config.data.psf_size,
@@ -81,17 +82,20 @@ def describe_inputs(names: list[str], conditions: np.ndarray) -> list[dict]:
 def describe_training(config: Config, manifest: dict) -> dict:
     """Return what the weights were trained on, and with which numbers."""
     workdir = pathlib.Path(config.workdir)
-    done = {n: yaml.safe_load((workdir / n / "done.json").read_text()) for n in ("vae", "flow")}
+    done = {n: yaml.safe_load((workdir / n / "done.json").read_text()) for n in config.fits}
+    fitted = {
+        name: {"steps": done[name]["steps"], "recipe": fingerprint(getattr(config, f"fit_{name}"))}
+        for name in config.fits
+    }
     return {
         "source": config.data.source,
         "galaxies": manifest["counts"],
         "inputs": manifest["inputs"],
         "learned_prior": config.learned_prior or config.start_from is not None,
         "data_sha256": manifest["config_sha256"],
-        "vae": dataclasses.asdict(config.vae)
-        | {"steps": done["vae"]["steps"], "recipe": fingerprint(config.fit_vae)},
-        "flow": dataclasses.asdict(config.flow)
-        | {"steps": done["flow"]["steps"], "recipe": fingerprint(config.fit_flow)},
+    } | {
+        name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {}) | numbers
+        for name, numbers in fitted.items()
     }
 
 

@@ -130,7 +130,8 @@ class Config:
     seen no galaxy in common tell what a module learnt by heart. With `learned_prior` the prior of
     the latents is not the standard normal but a flow of the recipe's shape, fitted along.
     `start_from` is the workdir of a recipe whose auto-encoder and flow, as such a prior, the fit
-    goes on from.
+    goes on from. With `fit_clumps` it is learned as well how much of a galaxy's light is in clumps
+    (see `training.clumpiness`), for a decoder without paint.
     """
 
     workdir: str
@@ -143,11 +144,22 @@ class Config:
     half: int | None = None
     learned_prior: bool = False
     start_from: str | None = None
+    fit_clumps: FitConfig | None = None
     kind: str = "galaxy"
 
     def __post_init__(self) -> None:
         if self.half not in (None, 0, 1):
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
+        if self.fit_clumps and self.vae.decoder_widths:
+            raise ConfigError(
+                "Clumps go with an analytic base alone: leave fit_clumps out, or set "
+                "vae.decoder_widths=[]."
+            )
+
+    @property
+    def fits(self) -> tuple[str, ...]:
+        """The models to fit, in order."""
+        return ("vae", "flow", "clumps") if self.fit_clumps else ("vae", "flow")
 
 
 @dataclasses.dataclass(frozen=True)

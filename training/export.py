@@ -9,6 +9,7 @@ from .config import Config
 from .data.pipeline import StampSet
 from .latents import cached_latents
 from .light import check_light, write_light
+from .models.clumps import Clumpiness
 from .models.conditions import fit_population
 from .models.flow import ConditionalFlow
 from .models.generator import GalaxyModule
@@ -29,7 +30,7 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         If training is not finished, or the version exists already and `replace` is not given:
         a released version never changes.
     """
-    require_finished(pathlib.Path(config.workdir), ("vae", "flow"))
+    require_finished(pathlib.Path(config.workdir), config.fits)
     with new_version(config.export, replace=replace) as folder:
         module, conditions = assemble(config)
         write_program(module, module.signatures(), folder)
@@ -38,7 +39,7 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
         write_light(module, folder)
         check_light(folder, folder / "golden.npz")
         write_cover(module, folder / "cover.png", conditions[:COVER_ROWS])
-        write_card(config, folder, conditions, module.random_size)
+        write_card(config, folder, conditions, module)
     return folder_of(config.export)
 
 
@@ -53,7 +54,11 @@ def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
     flow = ConditionalFlow(config.flow, config.vae.latent_size)
     load_best(flow, workdir / "flow")
     conditions = np.random.default_rng(0).permutation(latents["train"]["conditions"])
-    return GalaxyModule(vae, flow, config.data.stamp_size, config.data.psf_size), conditions
+    clumpiness = None
+    if config.fit_clumps:
+        clumpiness = Clumpiness(config.vae.latent_size + len(config.data.columns))
+        load_best(clumpiness, workdir / "clumps")
+    return GalaxyModule(vae, flow, config.data.psf_size, clumpiness), conditions
 
 
 def write_golden(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarray) -> None:
@@ -72,7 +77,7 @@ def write_golden(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarra
     noisy = (image + np.sqrt(7e-6) * rng.standard_normal((len(image), size, size))).astype(
         np.float32
     )
-    latents = normal[:, :-1]
+    latents = normal[:, : module.vae.code_size]
     calls = {
         "generate": columns | {"random_normal": normal},
         "encode": {"image": noisy, "psf": psf, "noise_variance": noise_variance},

@@ -1,7 +1,7 @@
 """Write the light files of a module: what drawing needs, for ONNX Runtime.
 
-Three files, so that no weight is stored twice: a latent code and its turn are drawn for
-``generate``, or the turn is none for ``decode``, and one decoder serves both. The batch size of
+Three files, so that no weight is stored twice: a latent code, its turn and its clumps are drawn for
+``generate``, or these are none for ``decode``, and one decoder serves both. The batch size of
 each file is fixed (see `galsim_hub.backend.light`): the flow's many small steps cost hardly more
 for eight galaxies than for one, the decoder fills a core with a single one.
 """
@@ -28,12 +28,17 @@ def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
         tf.TensorSpec([batch], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")
     ]
     random_normal = tf.TensorSpec([batch, module.random_size], tf.float32, name="random_normal")
-    latents = tf.TensorSpec([1, module.random_size - 1], tf.float32, name="latents")
+    latents = tf.TensorSpec([1, module.vae.code_size], tf.float32, name="latents")
     turn = tf.TensorSpec([1], tf.int32, name="turn")
+    clumps = [
+        tf.TensorSpec([1], tf.float32, name="clump_share"),
+        tf.TensorSpec([1, module.clump_noise_size], tf.float32, name="clump_noise"),
+    ]
     (folder / "light").mkdir()
     convert_to_onnx(module.draw_latents, [*conditions, random_normal], folder / LATENTS)
     convert_to_onnx(module.keep_upright, [latents], folder / UPRIGHT)
-    convert_to_onnx(module.decode_turned, [latents, turn], folder / DECODE)
+    drawn = [latents, turn, *(clumps if module.clumpiness else [])]
+    convert_to_onnx(module.decode_turned, drawn, folder / DECODE)
 
 
 def check_light(folder: pathlib.Path, golden: pathlib.Path) -> None:

@@ -36,3 +36,31 @@ def latent_figure(truth: np.ndarray, drawn: np.ndarray) -> Figure:
         axis.hist(drawn[:, i], bins, density=True, histtype="step", color="k")
         axis.set_title(f"latent {i}", fontsize=8)
     return figure
+
+
+def clump_figure(table: dict[str, np.ndarray], model: np.ndarray) -> Figure:
+    """Compare the signal of clumps with the model (n,), in bins of magnitude and redshift."""
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    columns = {"mag_auto": -2, "log zphot": -1}
+    for axis, (name, column) in zip(figure.subplots(1, 2), columns.items(), strict=True):
+        place = table["features"][:, column]
+        edges = np.quantile(place, np.linspace(0, 1, 9))
+        chosen = np.clip(np.searchsorted(edges, place, side="right") - 1, 0, 7)
+        rows = [_weighted(table, model, chosen == k) for k in range(8)]
+        mean, error, expected = np.transpose(rows)
+        middle = 0.5 * (edges[1:] + edges[:-1])
+        axis.errorbar(middle, mean, error, fmt="o", label="signal")
+        axis.plot(middle, expected, "k-", label="model")
+        axis.set(xlabel=name, ylabel="square of largest share")
+    axis.legend()
+    return figure
+
+
+def _weighted(table: dict[str, np.ndarray], model: np.ndarray, chosen: np.ndarray) -> list[float]:
+    """Return the weighted mean of the signal above that of smooth galaxies, its error, the model's."""
+    weight, smooth = table["weight"][chosen], table["smooth_weight"][chosen]
+    real = table["signal"][chosen]
+    mean = np.average(real, weights=weight)
+    mean -= np.average(table["smooth_signal"][chosen], weights=smooth)
+    error = np.sqrt(np.sum((weight * (real - np.average(real, weights=weight))) ** 2))
+    return [mean, error / weight.sum(), np.average(model[chosen], weights=weight)]

@@ -10,7 +10,7 @@ from ..recipe_file import Recipe
 
 # The fits of a recipe, by its kind.
 FITS = {
-    "galaxy": ("vae", "flow"),
+    "galaxy": ("vae", "flow", "clumps"),
     "score_prior": ("score",),
     "cosmic_rim": ("rim",),
     "halo_field": ("halo",),
@@ -19,7 +19,7 @@ FITS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
-    parser.add_argument("--only", choices=("vae", "flow"), help="fit one of a galaxy's two models")
+    parser.add_argument("--only", choices=FITS["galaxy"], help="fit one of a galaxy's models")
     parser.add_argument(
         "--until", type=int, default=None, help="stop after this step; resume later"
     )
@@ -29,7 +29,12 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
     """Fit what is asked for and print where each run ended."""
     if config.kind not in FITS:
         raise ConfigError(f"A recipe of kind {config.kind!r} has nothing to fit: export it.")
-    for name in FITS[config.kind]:
+    names = FITS[config.kind]
+    if isinstance(config, Config):
+        names = config.fits
+    if args.only is not None and args.only not in names:
+        raise ConfigError(f"The recipe has no fit of {args.only}, only {', '.join(names)}.")
+    for name in names:
         if args.only in (None, name):
             print(json.dumps({name: fit(name, config, args.until)}))
 
@@ -85,9 +90,21 @@ def flow_task(config: Config):
     return FlowTask(config, latents)
 
 
+def clumps_task(config: Config):
+    """Return the task of the clumps, on what the auto-encoder's best weights leave over."""
+    from ..clumpiness import ClumpTask, cached_tables
+    from ..tasks import VAETask, load_best
+
+    task = VAETask(config)
+    load_best(task.model, pathlib.Path(config.workdir) / "vae")
+    tables = cached_tables(task.vae, task.stamps, pathlib.Path(config.workdir) / "clumps.npz")
+    return ClumpTask(config, tables)
+
+
 TASKS = {
     "vae": vae_task,
     "flow": flow_task,
+    "clumps": clumps_task,
     "score": score_task,
     "rim": rim_task,
     "halo": halo_task,

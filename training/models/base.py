@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .clumps import draw_clumps, draw_share, hosting
+
 PARAMETERS = 7  # a component: centre, log size, two shears, index, share of the light
 SOFTENING = 0.5  # [pixel] radius of the core: half a pixel cannot be resolved
 MAX_SHEAR = 0.9
@@ -77,11 +79,7 @@ def turn_matrices(components: int) -> np.ndarray:
 
 
 def softened_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
-    """Return each component's profile on the stamp, (n, k, y, x), not normalised.
-
-    The exponent's coefficient is b(n) = 2 n - 1/3 + 4 / (405 n) + 46 / (25515 n^2) (Ciotti &
-    Bertin 1999, eq. 18, first terms).
-    """
+    """Return each component's profile on the stamp, (n, k, y, x), not normalised."""
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
     x = axis[None, None, None, :] - params["x"][..., None, None]
     y = axis[None, None, :, None] - params["y"][..., None, None]
@@ -95,18 +93,38 @@ def softened_sersic(params: dict[str, tf.Tensor], size: int) -> tf.Tensor:
     q11, q22 = (less * less + g2 * g2) * scale, (more * more + g2 * g2) * scale
     core = SOFTENING / radius
     square = x * (q11 * x + (-4.0 * g2 * scale) * y) + (q22 * (y * y) + core * core)
+    return tf.exp(-coefficient(index) * tf.exp(tf.math.log(square) * (0.5 / index)))
+
+
+def coefficient(index: tf.Tensor) -> tf.Tensor:
+    """Return b(n) = 2 n - 1/3 + 4 / (405 n) + 46 / (25515 n^2), the exponent's coefficient.
+
+    Ciotti & Bertin (1999, eq. 18), first terms.
+    """
     inverse = 1.0 / index
-    coefficient = 2.0 * index - 1.0 / 3.0 + inverse * (4.0 / 405.0 + inverse * (46.0 / 25515.0))
-    return tf.exp(-coefficient * tf.exp(tf.math.log(square) * (0.5 * inverse)))
+    return 2.0 * index - 1.0 / 3.0 + inverse * (4.0 / 405.0 + inverse * (46.0 / 25515.0))
 
 
-def base_light(raw: tf.Tensor, size: int, components: int) -> tf.Tensor:
-    """Return the unit-flux mixture on the stamp, (n, y, x)."""
+def base_light(
+    raw: tf.Tensor, size: int, components: int, clumps: tuple[tf.Tensor, tf.Tensor] | None = None
+) -> tf.Tensor:
+    """Return the unit-flux mixture on the stamp, (n, y, x).
+
+    With `clumps`, the largest share (n,) of the hosts' light in them and their noise
+    (n, noise_size(components)), that light is moved into points.
+    """
     params = base_parameters(raw, components)
     profiles = tf.reshape(softened_sersic(params, size), [-1, components, size * size])
     # Normalised by their weights in the sum, a product of matrices, and not pixel by pixel.
     weights = params["share"] / (tf.reduce_sum(profiles, axis=2) + TINY)
-    return tf.reshape(tf.matmul(weights[:, None], profiles), [-1, size, size])
+    if clumps is None:
+        light = tf.matmul(weights[:, None], profiles)
+    else:
+        moved = draw_share(*clumps) * hosting(params)
+        points = draw_clumps(params, coefficient(params["index"]), clumps[1], size)
+        light = tf.matmul((weights * (1.0 - moved))[:, None], profiles)
+        light += tf.matmul((params["share"] * moved)[:, None], points)
+    return tf.reshape(light, [-1, size, size])
 
 
 def border_taper(size: int, width: float = 12.0) -> tf.Tensor:
@@ -122,6 +140,13 @@ def border_taper(size: int, width: float = 12.0) -> tf.Tensor:
     return tf.cos(0.5 * math.pi * t) ** 2 + 1e-12
 
 
+def tapered(light: tf.Tensor, log_flux: tf.Tensor) -> tf.Tensor:
+    """Return the light (n, y, x) within the round window, with its flux, exp(log_flux (n, 1))."""
+    light *= border_taper(light.shape[-1])
+    total = tf.reduce_sum(light, axis=[1, 2], keepdims=True) + TINY
+    return light * (tf.exp(log_flux)[:, :, None] / total)
+
+
 @keras.saving.register_keras_serializable("galsim_hub")
 class HybridImage(keras.layers.Layer):
     """Join base, flux and the network's residual, if any: flux * base * exp(residual)."""
@@ -133,11 +158,10 @@ class HybridImage(keras.layers.Layer):
     def call(self, inputs):
         """Return the PSF-free, noiseless image (n, y, x) [count per pixel]."""
         raw, log_flux, *residual = inputs
-        light = base_light(raw, self.size, self.components) * border_taper(self.size)
+        light = base_light(raw, self.size, self.components)
         for log_factor in residual:
             light *= tf.exp(log_factor)
-        total = tf.reduce_sum(light, axis=[1, 2], keepdims=True) + TINY
-        return light * (tf.exp(log_flux)[:, :, None] / total)
+        return tapered(light, log_flux)
 
     def get_config(self):
         """Return the constructor's arguments."""

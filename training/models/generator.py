@@ -6,6 +6,7 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
+from .clumps import Clumpiness, clump_features, noise_size
 from .flow import ConditionalFlow
 from .vae import VAE
 
@@ -16,23 +17,32 @@ OCTILES = np.array([statistics.NormalDist().inv_cdf(k / 8) for k in range(1, 8)]
 class GalaxyModule(tf.Module):
     """What a galaxy module promises, as TensorFlow functions with fixed names (float32 all).
 
-    The only randomness of ``generate`` is its input ``random_normal`` (n, code_size + 1): the
-    noise of the flow, the texture, then one number whose quantile picks one of the eight flips and
-    quarter turns of the stamp. No direction on the sky is special, so the population has none,
-    whatever the networks learnt.
+    The only randomness of ``generate`` is its input ``random_normal`` (n, random_size): the noise
+    of the flow, the texture, the clumps, then one number whose quantile picks one of the eight
+    flips and quarter turns of the stamp. No direction on the sky is special, so the population has
+    none, whatever the networks learnt. Clumps are no part of a latent code: ``decode`` gives the
+    mean over where they lie.
     """
 
-    def __init__(self, vae: VAE, flow: ConditionalFlow, stamp_size: int, psf_size: int):
+    def __init__(
+        self,
+        vae: VAE,
+        flow: ConditionalFlow,
+        psf_size: int,
+        clumpiness: Clumpiness | None = None,
+    ):
         super().__init__()
-        self.vae, self.flow = vae, flow
-        self.stamp_size, self.psf_size = stamp_size, psf_size
+        self.vae, self.flow, self.clumpiness = vae, flow, clumpiness
+        self.stamp_size, self.psf_size = vae.stamp_size, psf_size
         self.kept = [*(v for n in vae.networks for v in n.variables), *flow.variables]
+        self.kept += clumpiness.variables if clumpiness else []
+        self.clump_noise_size = noise_size(vae.components) if clumpiness else 0
         self.masks = flow.masks
 
     @property
     def random_size(self) -> int:
         """Length of ``random_normal``."""
-        return self.vae.code_size + 1
+        return self.vae.code_size + self.clump_noise_size + 1
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Return the concrete functions to save, by name."""
@@ -55,23 +65,35 @@ class GalaxyModule(tf.Module):
     def generate(self, flux_radius, mag_auto, zphot, random_normal):
         """Return new galaxies: image (n, y, x) [count per pixel], PSF-free and noiseless."""
         drawn = self.draw_latents(flux_radius, mag_auto, zphot, random_normal)
-        return self.decode_turned(drawn["latents"], drawn["turn"])
+        return self.decode_turned(**drawn)
 
     def draw_latents(self, flux_radius, mag_auto, zphot, random_normal):
-        """Return the latent code of a new galaxy and which way its stamp is turned, 0 to 7."""
+        """Return a new galaxy's code, which way its stamp is turned, 0 to 7, and its clumps."""
         conditions = tf.stack([flux_radius, mag_auto, zphot], axis=-1)
         turn = tf.reduce_sum(tf.cast(random_normal[:, -1:] > OCTILES, tf.int32), axis=-1)
-        vectors = self.flow.sample(random_normal[:, : self.flow.size], conditions)
-        latents = tf.concat([vectors, random_normal[:, self.flow.size : -1]], axis=1)
-        return {"latents": latents, "turn": turn}
+        texture_size = self.vae.code_size - self.flow.size
+        parts = [self.flow.size, texture_size, self.clump_noise_size, 1]
+        noise, texture, clump_noise, _ = tf.split(random_normal, parts, axis=1)
+        vectors = self.flow.sample(noise, conditions)
+        drawn = {"latents": tf.concat([vectors, texture], axis=1), "turn": turn}
+        if self.clumpiness:
+            features = clump_features(vectors, conditions)
+            drawn |= {"clump_share": self.clumpiness(features), "clump_noise": clump_noise}
+        return drawn
 
-    def decode_turned(self, latents, turn):
-        """Return the galaxy of a latent code, flipped and turned."""
-        return {"image": self.vae.decode_turned(latents, turn)}
+    def decode_turned(self, latents, turn, clump_share=None, clump_noise=None):
+        """Return the galaxy of a latent code, flipped and turned, with its clumps."""
+        clumps = None if clump_share is None else (clump_share, clump_noise)
+        return {"image": self.vae.decode_turned(latents, turn, clumps)}
 
     def keep_upright(self, latents):
-        """Return the turn that changes nothing, for each code: 0, by a way no compiler removes."""
-        return {"turn": tf.cast(tf.math.is_nan(latents[:, 0]), tf.int32)}
+        """Return the turn that changes nothing and no clumps, by a way no compiler removes."""
+        zero = tf.cast(tf.math.is_nan(latents[:, 0]), tf.float32)
+        kept = {"turn": tf.cast(zero, tf.int32)}
+        if self.clumpiness:
+            none = tf.zeros([1, self.clump_noise_size])
+            kept |= {"clump_share": zero, "clump_noise": zero[:, None] + none}
+        return kept
 
     @tf.function
     def encode(self, image, psf, noise_variance):

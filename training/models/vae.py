@@ -8,7 +8,7 @@ import tensorflow as tf
 from .. import losses
 from ..config import DataConfig, FitConfig, VAEConfig
 from ..data.pipeline import dihedral, flux_of
-from .base import turn_base
+from .base import base_light, tapered, turn_base
 from .decoder import build_painter, build_trunk
 from .encoder import build_encoder, build_texture_encoder
 from .flow import ConditionalFlow
@@ -27,6 +27,7 @@ class VAE:
 
     def __init__(self, config: VAEConfig, data: DataConfig):
         self.vector_size, self.components = config.latent_size, config.components
+        self.stamp_size = data.stamp_size
         self.encoder = build_encoder(config, data)
         self.trunk = build_trunk(config, data)
         self.painter = build_painter(config, data)
@@ -71,15 +72,23 @@ class VAE:
             parts.append(tf.reshape(codes[:, self.vector_size :], [-1, *self.texture_shape]))
         return self._paint(parts)
 
-    def decode_turned(self, codes: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
-        """Return the image (n, y, x), flipped and turned as `dihedral` does.
+    def decode_turned(
+        self,
+        codes: tf.Tensor,
+        turn: tf.Tensor,
+        clumps: tuple[tf.Tensor, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Return the image (n, y, x), flipped and turned as `dihedral` does, with `clumps` if any.
 
         Without paint there is no need to move pixels: the base is turned before it is drawn.
         """
         if len(self.painter.outputs) > 1:
             return dihedral(self.decode(codes)[0], turn)
         raw, log_flux = self.trunk(codes)
-        return self._paint([turn_base(raw, turn, self.components), log_flux])[0]
+        light = base_light(
+            turn_base(raw, turn, self.components), self.stamp_size, self.components, clumps
+        )
+        return tapered(light, log_flux)
 
     def _paint(self, parts: list[tf.Tensor]) -> list[tf.Tensor]:
         outputs = self.painter(parts)
