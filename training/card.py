@@ -29,6 +29,11 @@ TEXTURE = (
     " Where knots and other\nstructure lie is drawn from latent maps on a coarse grid, whose prior "
     "is standard normal."
 )
+CLUMPS = (
+    " Part of the light of its\nflatter profiles lies in clumps at random places. How large a part "
+    "was learned from what smooth galaxies\nleave over of the stamps; `decode` gives the mean over "
+    "the places."
+)
 PAINTED = " multiplied by what a\nconvolutional network adds to it"
 PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with them."
 
@@ -106,7 +111,7 @@ def save_card(folder: pathlib.Path, front: dict) -> None:
         front,
         "card_cosmos",
         trained_on=_trained_on(front["training"]),
-        light=_light_of(front["training"]["vae"]),
+        light=_light_of(front["training"]),
         prior=PRIOR if front["training"].get("learned_prior") else "",
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
@@ -130,11 +135,14 @@ def fidelity_table(fidelity: dict | None) -> str:
     return "\n".join(lines)
 
 
-def _light_of(vae: dict) -> str:
+def _light_of(training: dict) -> str:
     """Say what makes the image of a latent code."""
-    base = f"a mixture of {vae['components']} elliptical\nSersic profiles"
-    painted = PAINTED if vae["decoder_widths"] else ""
-    return f"{base}{painted}.{TEXTURE if vae.get('texture') else ''}"
+    vae = training["vae"]
+    light = f"a mixture of {vae['components']} elliptical\nSersic profiles"
+    light += f"{PAINTED if vae['decoder_widths'] else ''}."
+    return (
+        light + (TEXTURE if vae.get("texture") else "") + (CLUMPS if "clumps" in training else "")
+    )
 
 
 def _trained_on(training: dict) -> str:

@@ -21,14 +21,14 @@ import numpy as np
 import tensorflow as tf
 
 from . import losses
-from .config import Config, fingerprint
+from .config import Config
 from .data.noise import draw_noise
 from .data.pipeline import StampSet
 from .models.base import base_parameters, softened_sersic
 from .models.clumps import MEAN_INVERSE_NUMBER, Clumpiness, clump_features, hosting
 from .models.vae import VAE
 
-GALAXIES = {"train": 24_576, "validation": 4096}
+GALAXIES = {"train": 10_240, "validation": 1024}
 BATCH = 64
 UNIT = MEAN_INVERSE_NUMBER / 3.0  # of signals: q of galaxies that may have all light in clumps
 SPREAD = 0.1  # [UNIT] of q among galaxies, about: bounds how much a bright one counts
@@ -43,7 +43,7 @@ def score_test(
     light: tf.Tensor,
     flux: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return an estimate of q for each galaxy, and the inverse of its variance without clumps, (n,).
+    """Return an estimate of q, and the inverse of its variance without clumps, both (n,).
 
     Parameters
     ----------

@@ -130,8 +130,7 @@ class Config:
     seen no galaxy in common tell what a module learnt by heart. With `learned_prior` the prior of
     the latents is not the standard normal but a flow of the recipe's shape, fitted along.
     `start_from` is the workdir of a recipe whose auto-encoder and flow, as such a prior, the fit
-    goes on from. With `fit_clumps` it is learned as well how much of a galaxy's light is in clumps
-    (see `training.clumpiness`), for a decoder without paint.
+    goes on from. With `fit_clumps` it is learned how much light is in clumps.
     """
 
     workdir: str
@@ -151,10 +150,7 @@ class Config:
         if self.half not in (None, 0, 1):
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
         if self.fit_clumps and self.vae.decoder_widths:
-            raise ConfigError(
-                "Clumps go with an analytic base alone: leave fit_clumps out, or set "
-                "vae.decoder_widths=[]."
-            )
+            raise ConfigError("fit_clumps needs a decoder without paint: vae.decoder_widths=[].")
 
     @property
     def fits(self) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def clump_figure(table: dict[str, np.ndarray], model: np.ndarray) -> Figure:
 
 
 def _weighted(table: dict[str, np.ndarray], model: np.ndarray, chosen: np.ndarray) -> list[float]:
-    """Return the weighted mean of the signal above that of smooth galaxies, its error, the model's."""
+    """Return the mean signal above that of smooth galaxies, its error, and the model's mean."""
     weight, smooth = table["weight"][chosen], table["smooth_weight"][chosen]
     real = table["signal"][chosen]
     mean = np.average(real, weights=weight)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import galsim_hub
 from training import clumpiness, losses
+from training.commands.train import fit
+from training.errors import ConfigError
+from training.export import assemble, export
+from training.light import check_light
 from training.models import base, clumps
 
 SIZE = 64
@@ -97,4 +104,74 @@ def test_the_score_test_finds_the_clumps_of_stamps(largest):
         assert error < 0.1 * largest**2  # so that the line above says something
     else:
         # What the estimate says of its own scatter without clumps is right, to 400 draws' error.
-        assert found.std() * clumpiness.UNIT * np.sqrt(information[0]) == pytest.approx(1.0, abs=0.2)
+        assert found.std() * clumpiness.UNIT * np.sqrt(information[0]) == pytest.approx(
+            1.0, abs=0.2
+        )
+
+
+@pytest.fixture(scope="module")
+def clumpy(make_recipe, trained):
+    """Give a recipe with clumps, fitted for two steps each."""
+    short = dataclasses.replace(trained.fit_vae, steps=2, validate_every=2, picture_every=2)
+    vae = dataclasses.replace(trained.vae, decoder_widths=())
+    recipe = make_recipe(vae=vae, fit_vae=short, fit_flow=short, fit_clumps=short)
+    for name in recipe.fits:
+        assert fit(name, recipe)["steps"] == 2
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def module(clumpy):
+    return assemble(clumpy)[0]
+
+
+CONDITIONS = [np.full(4, value, np.float32) for value in (8.0, 23.0, 0.7)]
+
+
+def random_normal(module) -> np.ndarray:
+    normal = np.random.default_rng(2).normal(size=(4, module.random_size)).astype(np.float32)
+    normal[:, -1] = -9.0  # upright
+    return normal
+
+
+def test_random_numbers_are_the_flows_the_clumps_and_the_turns(module):
+    assert module.random_size == 4 + clumps.noise_size(2) + 1
+
+
+def test_other_clumps_are_another_galaxy_of_the_same_code_and_flux(module):
+    normal = random_normal(module)
+    other = normal.copy()
+    other[:, 4:-1] *= -1
+    module.clumpiness.squared.bias.assign([0.0])  # a share that shows
+    first, second = (module.generate(*CONDITIONS, n)["image"].numpy() for n in (normal, other))
+    assert np.abs(first - second).max() > 1e-3 * first.max()
+    np.testing.assert_allclose(first.sum(axis=(1, 2)), second.sum(axis=(1, 2)), rtol=1e-4)
+
+
+def test_decode_gives_the_smooth_galaxy(module):
+    normal = random_normal(module)
+    drawn = module.draw_latents(*CONDITIONS, normal)
+    none = drawn | {"clump_share": tf.zeros([4])}
+    smooth = module.decode_turned(**none)["image"].numpy()
+    decoded = module.decode(drawn["latents"])["image"].numpy()
+    np.testing.assert_allclose(decoded, smooth, rtol=1e-4, atol=1e-6 * smooth.max())
+
+
+def test_light_files_and_runtime_draw_the_clumps(clumpy):
+    folder = export(clumpy)
+    check_light(folder, folder / "golden.npz")
+    model = galsim_hub.GenerativeGalaxyModel(folder)
+    conditions = {"flux_radius": [8.0], "mag_auto": [23.0], "zphot": [0.7]}
+    one, other = (model.sample_images(conditions, seeds=[seed]) for seed in (1, 2))
+    assert np.all(np.isfinite(one))
+    assert np.any(one != other)
+
+
+def test_clumps_of_a_decoder_that_paints_are_refused(trained):
+    with pytest.raises(ConfigError, match="decoder_widths"):
+        dataclasses.replace(trained, fit_clumps=trained.fit_vae)
+
+
+def test_signal_is_measured_once_an_auto_encoder(clumpy, monkeypatch):
+    monkeypatch.setattr(clumpiness.Clumps, "table", lambda *_: 1 / 0)
+    assert fit("clumps", clumpy)["steps"] == 2

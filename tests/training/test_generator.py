@@ -25,7 +25,7 @@ CONDITIONS = [np.full(3, value, np.float32) for value in (8.0, 23.0, 0.7)]
 def module(make_data_config):
     keras.utils.set_random_seed(4)
     flow = ConditionalFlow(FlowConfig(layers=2, hidden=(8,)), TEXTURED.latent_size)
-    return GalaxyModule(VAE(TEXTURED, make_data_config()), flow, 32, 17)
+    return GalaxyModule(VAE(TEXTURED, make_data_config()), flow, 17)
 
 
 @pytest.fixture

@@ -59,7 +59,8 @@ def draw_clumps(
     x, y = _places(params, coefficient, normals)
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
     across, along = (
-        tf.exp(-0.5 * ((axis - places[..., None]) / WIDTH) ** 2) / (WIDTH * math.sqrt(2.0 * math.pi))
+        tf.exp(-0.5 * ((axis - places[..., None]) / WIDTH) ** 2)
+        / (WIDTH * math.sqrt(2.0 * math.pi))
         for places in (x, y)
     )
     # A round Gaussian is a product, and a sum of products a product of matrices.
