@@ -87,6 +87,13 @@ def test_a_damaged_card_is_read_or_refused(card):
     check_card(b"---\n" + yaml.safe_dump(card, allow_unicode=True).encode() + b"---\n")
 
 
+@pytest.mark.parametrize("entry", ["bands: [{}]", "spec_version: {}", "files: {{1: {}}}"])
+def test_numbers_of_thousands_of_digits_and_names_that_are_none_are_refused(entry):
+    card = yaml.safe_dump(WHOLE_CARD) + entry.format(f"0x{'f' * 5000}") + "\n"
+    with pytest.raises(CardError):
+        read_card(b"---\n" + card.encode() + b"---\n")
+
+
 @FUZZ
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 def test_any_bytes_for_a_card_are_refused(content):
