@@ -1,9 +1,9 @@
-"""Count the haloes that a halo field is trained on: python tests/benchmarks/bench_halo_abundance.py.
+"""Count the haloes of a halo field's boxes: python tests/benchmarks/bench_halo_abundance.py.
 
-Next to two published mass functions of haloes found by friends of friends, Watson et al. 2013 (MNRAS
-433, 1230) and Jenkins et al. 2001 (MNRAS 321, 372), as CCL has them: pip install
-'galsim-hub[oracles]'. All boxes of the recipe count, of every split. `--set KEY=VALUE` changes the
-recipe, such as data.directory.
+The numbers are divided by two published mass functions of haloes found by friends of friends,
+Watson et al. 2013 (MNRAS 433, 1230) and Jenkins et al. 2001 (MNRAS 321, 372), as CCL has them: pip
+install 'galsim-hub[oracles]'. All boxes of the recipe count, of every split. `--set KEY=VALUE`
+changes the recipe, such as data.directory.
 """
 
 from __future__ import annotations
