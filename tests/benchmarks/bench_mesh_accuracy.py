@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -19,6 +20,8 @@ import numpy as np
 import pyccl
 import tensorflow as tf
 from scipy.integrate import solve_ivp
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 from galsim_hub import particle_mesh as pm
 from galsim_hub.particle_mesh.fourier import multiplicity
