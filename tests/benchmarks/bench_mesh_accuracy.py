@@ -109,10 +109,11 @@ def linear() -> Iterator[Row]:
     shell = np.minimum((k * 200.0 / (2 * np.pi)).astype(int), 32)
     weights = multiplicity(64) * np.ones_like(k)
     weights[0, 0, 0] = 0.0
+    expected = power(k).numpy() * box.n_cells**2 / box.volume
     sums = np.zeros(33)
     for seed in range(N_SEEDS):
         modes = pm.to_modes(pm.linear_field(box, power, seed, dtype=tf.float64)).numpy()
-        share = np.abs(modes) ** 2 / (power(k).numpy() * box.n_cells**2 / box.volume)
+        share = np.abs(modes) ** 2 / expected
         sums += np.bincount(shell.ravel(), (weights * share).ravel(), 33)
     counts = N_SEEDS * np.bincount(shell.ravel(), weights.ravel(), 33)
     deviation = (sums / counts - 1.0)[1:32] / np.sqrt(2.0 / counts[1:32])

@@ -45,11 +45,11 @@ def simulated(tmp_path_factory):
     runs = [
         subprocess.Popen(
             command_of("simulate.py", folder, "float64", *meshes, n_tasks=n_tasks),
-            stdout=subprocess.DEVNULL,
-            stderr=(folder / f"{n_tasks}.log").open("w"),
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for n_tasks, meshes in ((0, ["2x2", "0x0"]), (2, ["2x1"]))
     ]
-    for run in runs:
-        assert run.wait() == 0, [path.read_text() for path in folder.glob("*.log")]
-    return {path.stem: np.load(path) for path in folder.glob("*.npz")}
+    for run, words in [(run, run.communicate()[1]) for run in runs]:
+        assert run.returncode == 0, words
+    return {path.stem: np.load(path) for path in folder.iterdir()}
