@@ -71,6 +71,15 @@ def test_the_script_of_its_front_page_runs():
     np.testing.assert_allclose(initial_conditions, ours, atol=1e-4)
 
 
+def test_painting_and_reading_go_into_a_graph():
+    @tf.function
+    def there_and_back(mesh, part):
+        return flowpm.cic_readout(flowpm.cic_paint(mesh, part), part)
+
+    part = tf.constant([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+    np.testing.assert_array_equal(there_and_back(tf.zeros([1, 8, 8, 8]), part), [[1.0, 1.0]])
+
+
 def test_shapes_that_do_not_fit_are_refused():
     cosmo, mesh = flowpm.Planck15(), tf.zeros([1, 8, 8, 8])
     with pytest.raises(BoxError, match="batch, x, y, z"):

@@ -192,7 +192,7 @@ def cic_paint(mesh: Tensor, part: Tensor, weight: Tensor | None = None) -> Tenso
         Shape (batch, nx, ny, nz).
     """
     part = tf.convert_to_tensor(part)
-    _check_axes(part, "The positions", len(mesh), "particle", 3)
+    _check_axes(part, "The positions", mesh.shape[0], "particle", 3)
     weight = tf.ones_like(part[..., 0]) if weight is None else tf.convert_to_tensor(weight)
     return mesh + paint(tf.linalg.matrix_transpose(part), weight, tuple(mesh.shape[1:]))
 
@@ -212,9 +212,9 @@ def cic_readout(mesh: Tensor, part: Tensor) -> Tensor:
     tensor
         Shape (batch, particle).
     """
-    part = tf.convert_to_tensor(part)
-    _check_axes(part, "The positions", len(mesh), "particle", 3)
-    return read(tf.convert_to_tensor(mesh), tf.linalg.matrix_transpose(part))
+    mesh, part = tf.convert_to_tensor(mesh), tf.convert_to_tensor(part)
+    _check_axes(part, "The positions", mesh.shape[0], "particle", 3)
+    return read(mesh, tf.linalg.matrix_transpose(part))
 
 
 def linear_matter_power(cosmo: Cosmology, k: Any, a: float | Tensor = 1.0) -> Tensor:
@@ -279,7 +279,7 @@ def _state(particles: Particles, box: Box, cosmo: Cosmology, resolution: int = 1
     return tf.stack([tf.linalg.matrix_transpose(field) for field in flat])
 
 
-def _check_axes(tensor: Tensor, name: str, *axes: int | str) -> None:
+def _check_axes(tensor: Tensor, name: str, *axes: int | str | None) -> None:
     """Raise unless a tensor has these axes, of the lengths that are numbers."""
     shape = tuple(tensor.shape)
     if len(shape) != len(axes) or any(
