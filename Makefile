@@ -62,7 +62,7 @@ index: $(STAMP) ## Write hub_modules/index.json from the cards
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 	$(BIN)/python tests/benchmarks/bench_sampling.py
 
-bench-pm: $(STAMP) ## Time the particle-mesh simulator, and JaxPM with PEER=an interpreter that has it
+bench-pm: $(STAMP) ## Time the particle-mesh simulator, and JaxPM and FlowPM with PEER=interpreters that have them
 	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64 10 $(PEER)
 
 docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warnings as errors

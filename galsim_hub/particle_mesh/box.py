@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,14 +47,15 @@ class Box:
     size: tuple[float, float, float]
 
     def __init__(self, shape: int | Sequence[int], size: float | Sequence[float]) -> None:
-        object.__setattr__(self, "shape", tuple(int(n) for n in _three(shape, "shape")))
-        object.__setattr__(self, "size", tuple(float(side) for side in _three(size, "size")))
-        if any(n < 4 or n % 2 for n in self.shape):
+        cells = _three(shape, "shape")
+        if any(n < 4 or n % 2 for n in cells):
             raise BoxError(
-                f"A box of {self.shape} cells was asked for; each side needs an even number of "
+                f"A box of {cells} cells was asked for; each side needs an even number of "
                 "cells, 4 or more. Choose the next even number.",
-                self.shape,
+                cells,
             )
+        object.__setattr__(self, "shape", tuple(int(n) for n in cells))
+        object.__setattr__(self, "size", tuple(float(side) for side in _three(size, "size")))
         if not all(math.isfinite(side) and side > 0 for side in self.size):
             raise BoxError(
                 f"A box of {self.size} Mpc/h was asked for; each side must be positive and "
@@ -163,6 +165,6 @@ class Box:
 
 def _three(value: Any, name: str) -> tuple[float, ...]:
     values = (value,) * 3 if np.ndim(value) == 0 else tuple(value)
-    if len(values) != 3:
+    if len(values) != 3 or not all(isinstance(x, numbers.Real) for x in values):
         raise BoxError(f"The {name} of a box is one number or three, not {value!r}.", value)
     return values

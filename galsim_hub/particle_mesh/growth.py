@@ -39,6 +39,11 @@ class Growth:
     cosmology : Cosmology
         Gradients flow to its parameters.
 
+    Raises
+    ------
+    CosmologyError
+        If the universe has not always expanded since matter ruled.
+
     Examples
     --------
     >>> from galsim_hub.particle_mesh import Cosmology
@@ -52,6 +57,7 @@ class Growth:
         self.cosmology = cosmology
         x, derivative = _chebyshev(N_POINTS)
         a = np.exp(x)
+        _check_expansion(cosmology, a)
         slope, matter = cosmology.expansion_slope(a), 1.5 * cosmology.matter_density(a)
         source = 3.0 + slope - matter
         # At first u' = -source / 3.5, for source grows as a and u'' as u'.
@@ -111,6 +117,18 @@ class Growth:
         )
         basis = tf.cos(angle[..., None] * np.arange(N_POINTS))
         return tf.linalg.matvec(_to_coefficients(N_POINTS) @ self._values, basis, transpose_a=True)
+
+
+def _check_expansion(cosmology: Cosmology, a: NDArray[np.float64]) -> None:
+    rate = tf.get_static_value(cosmology.expansion(a))  # a root: not a number where none is
+    if rate is not None and not np.all(rate > 0):
+        raise CosmologyError(
+            f"With Omega_m = {float(cosmology.Omega_m)} and Omega_k = {float(cosmology.Omega_k)} "
+            f"the universe does not expand at a = {a[~(rate > 0)][0]:.3g}: it bounced or turned. "
+            "Choose a curvature nearer to 0.",
+            "Omega_k",
+            float(cosmology.Omega_k),
+        )
 
 
 def _is_covered(a: Any) -> bool:

@@ -22,7 +22,7 @@ from .growth import Growth
 from .lpt import Particles
 from .nbody import evolve
 from .paint import paint
-from .planes import Plane
+from .planes import Plane, check_pixels
 
 __all__ = ["light_cone"]
 
@@ -76,10 +76,11 @@ def light_cone(
     Raises
     ------
     BoxError
-        If the edges do not ascend.
+        If the edges do not ascend, or there is no pixel.
     StepsError
         If the steps do not cover the slabs.
     """
+    check_pixels(n_pixels)
     far = np.asarray(edges, np.float64)
     if far.ndim != 1 or len(far) < 2 or np.any(np.diff(far) <= 0) or far[0] < 0:
         raise BoxError(

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from ..errors import StepsError
+from ..errors import BoxError, StepsError
 from .box import Box
 from .fourier import Transform
 from .growth import Growth
 from .kernels import gradient_kernels, inverse_laplacian
 
-__all__ = ["Particles", "displacements", "move", "start"]
+__all__ = ["Particles", "check_particles", "displacements", "move", "start"]
 
 Tensor = Any
 
@@ -57,6 +57,38 @@ class Particles(NamedTuple):
         side = tf.reshape(tf.constant(box.size, x.dtype), [3, 1, 1, 1])
         flat = tf.reshape(tf.math.floormod(x, side), [*_leading(x, 4), 3, box.n_cells])
         return tf.linalg.matrix_transpose(flat)
+
+
+def check_particles(particles: Particles, box: Box) -> tuple[Tensor, Tensor]:
+    """Return displacements and momenta as tensors, or raise.
+
+    Parameters
+    ----------
+    particles : Particles
+        Of `box`.
+    box : Box
+        The box that they live in, or a rank's share of it.
+
+    Returns
+    -------
+    displacement, momentum : tensor
+        Of one shape and precision.
+
+    Raises
+    ------
+    BoxError
+        If they are not particles of this box.
+    """
+    x, p = (tf.convert_to_tensor(field) for field in particles)
+    box.check_field(x.shape, components=3)
+    if x.shape != p.shape or x.dtype != p.dtype or not x.dtype.is_floating:
+        raise BoxError(
+            f"Displacements are {x.dtype.name} of shape {tuple(x.shape)}, and momenta "
+            f"{p.dtype.name} of shape {tuple(p.shape)}. Give both as float32 or both as float64, "
+            "of one shape, as `start` does.",
+            (tuple(x.shape), tuple(p.shape)),
+        )
+    return x, p
 
 
 def start(

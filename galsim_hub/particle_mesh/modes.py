@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..errors import BoxError, SeedError
+from ..errors import BoxError, PowerSpectrumError, SeedError
 from .box import Box
 from .cosmology import as_float64
 from .fourier import to_field
@@ -82,10 +82,17 @@ def linear_modes(box: Box, power: PowerFunction, white: Tensor) -> Tensor:
     -------
     tensor of complex128
         Transform of the linear density contrast today, in the convention of numpy's `rfftn`.
+
+    Raises
+    ------
+    PowerSpectrumError
+        If the power is negative or not finite at a wavenumber of the grid.
     """
     k = box.wavenumber()
     safe = np.where(k == 0, 2 * np.pi / box.size[2], k)  # the mean's mode is made 0 below
-    amplitude = tf.sqrt(as_float64(power(tf.constant(safe))) / box.volume) * box.n_cells
+    values = as_float64(power(tf.constant(safe)))
+    _check_power(tf.get_static_value(values), safe)
+    amplitude = tf.sqrt(values / box.volume) * box.n_cells
     amplitude *= np.where(k == 0, 0.0, 1.0)
     return tf.cast(amplitude, tf.complex128) * tf.cast(white, tf.complex128)
 
@@ -135,6 +142,18 @@ def _check_seed(seed: int) -> np.uint64:
     if not 0 <= whole < 2**64:
         raise SeedError(f"The seed {seed} is not from 0 to 2**64 - 1. Give another.", seed)
     return np.uint64(whole)
+
+
+def _check_power(values: Any, k: NDArray[np.float64]) -> None:
+    if values is not None and not np.all(np.isfinite(values) & (values >= 0)):
+        first, last = float(k.min()), float(k.max())
+        raise PowerSpectrumError(
+            f"The power spectrum is negative or not finite somewhere from {first:.3g} to "
+            f"{last:.3g} h/Mpc, the wavenumbers of this grid. Give a function of k in h/Mpc that "
+            "is known there.",
+            first,
+            last,
+        )
 
 
 def _keys(box: Box) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

@@ -18,7 +18,7 @@ from .box import Box
 from .gravity import Solver, solver_of
 from .growth import Growth
 from .kernels import inverse_laplacian
-from .lpt import Particles
+from .lpt import Particles, check_particles
 from .steps import Schedule, schedule
 
 __all__ = ["LEAST_KEPT", "advance", "dot", "evolve", "retreat", "run", "snapshots"]
@@ -65,6 +65,8 @@ def evolve(
 
     Raises
     ------
+    BoxError
+        If the particles are not those of the box.
     StepsError
         If the scale factors do not ascend; when a gradient is asked for, if a step is too long to
         be undone.
@@ -77,8 +79,7 @@ def evolve(
     >>> evolve(particles, box, growth, scale_factors(0.1, 1.0, 2)).displacement.shape
     TensorShape([3, 8, 8, 8])
     """
-    x, p = (tf.convert_to_tensor(field) for field in particles)
-    box.check_field(x.shape, components=3)
+    x, p = check_particles(particles, box)
     mesh = box.refined(resolution)
     plan = schedule(growth, stages, scheme)
     flat = [tf.reshape(field, [-1, 3, *box.shape]) for field in (x, p)]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from ..errors import BoxError
+from ..errors import BoxError, CosmologyError
 from .box import Box
 from .cosmology import HUBBLE_DISTANCE, Cosmology, as_float64
 from .lpt import Particles
@@ -80,8 +80,9 @@ def density_plane(
     Raises
     ------
     BoxError
-        If the slab is thicker than the box, or has no thickness.
+        If the slab is thicker than the box, or has no thickness; if there is no pixel.
     """
+    check_pixels(resolution)
     if not 0 < width <= box.size[2]:
         raise BoxError(
             f"A slab of {width} Mpc/h was asked for in a box {box.size[2]} Mpc/h deep. Cut several "
@@ -131,12 +132,21 @@ def born_convergence(
     Raises
     ------
     BoxError
-        If there is no plane.
+        If there is no plane, or no pixel.
+    CosmologyError
+        If the source is not in the past.
 
     Source: Jain, Seljak and White 2000, ApJ 530, 547, equation 7, with the sum over slabs.
     """
     if not planes:
         raise BoxError("The convergence of no plane was asked for. Give at least one.", 0)
+    check_pixels(n_pixels)
+    if not 0 < source < 1:
+        raise CosmologyError(
+            f"Sources at scale factor {source} are not in the past. Give one between 0 and 1.",
+            "a",
+            source,
+        )
     behind = cosmology.comoving_distance(source)
     angle = np.deg2rad(field) * ((np.arange(n_pixels) + 0.5) / n_pixels - 0.5)
     chi = tf.stack([as_float64(plane.distance) for plane in planes])
@@ -165,6 +175,26 @@ def _look(plane: Plane, offsets: Tensor) -> Tensor:
     return tf.reshape(read(mesh, positions), [*contrast.shape[:-2], n_pixels, n_pixels])
 
 
+def check_pixels(n_pixels: int) -> None:
+    """Raise unless a number of pixels is a whole one above 0.
+
+    Parameters
+    ----------
+    n_pixels : int
+        Pixels along a side.
+
+    Raises
+    ------
+    BoxError
+        If it is not.
+    """
+    if int(n_pixels) != n_pixels or n_pixels < 1:
+        raise BoxError(
+            f"A map of {n_pixels!r} pixels a side was asked for. Give a whole number above 0.",
+            n_pixels,
+        )
+
+
 def slab_middles(first: float, last: float, width: float) -> list[float]:
     """Return the middles of the slabs that fill a line of sight.
 
@@ -180,11 +210,22 @@ def slab_middles(first: float, last: float, width: float) -> list[float]:
     list of float
         Comoving distances [Mpc/h], at equal steps.
 
+    Raises
+    ------
+    BoxError
+        If the line of sight or the slabs have no length.
+
     Examples
     --------
     >>> slab_middles(0.0, 100.0, 50.0)
     [25.0, 75.0]
     """
+    if not (first < last and width > 0):
+        raise BoxError(
+            f"Slabs of {width} Mpc/h do not fill a line of sight from {first} to {last} Mpc/h. "
+            "Give first < last and a positive width.",
+            (first, last, width),
+        )
     n_slabs = math.ceil((last - first) / width)
     edges = np.linspace(first, last, n_slabs + 1)
     return [float(middle) for middle in 0.5 * (edges[1:] + edges[:-1])]

@@ -90,25 +90,26 @@ class TabulatedPower:
     """
 
     def __init__(self, k: ArrayLike, power: Tensor) -> None:
-        self._log_k = np.log(np.asarray(k, np.float64))
-        power = as_float64(power)
-        first, last = (float(x) for x in np.exp(self._log_k[[0, -1]]))
+        k, power = np.asarray(k, np.float64), as_float64(power)
+        self.range = first, last = (
+            (float(k.flat[0]), float(k.flat[-1])) if k.size else (math.nan, math.nan)
+        )
         known = tf.get_static_value(power)
         if (
-            self._log_k.ndim != 1
-            or len(self._log_k) < 4
-            or power.shape != self._log_k.shape
-            or not np.all(np.isfinite(self._log_k))
-            or not np.all(np.diff(self._log_k) > 0)
-            or (known is not None and not np.all(known > 0))
+            k.ndim != 1
+            or len(k) < 4
+            or power.shape != k.shape
+            or not np.all(np.isfinite(k) & (k > 0))
+            or not np.all(np.diff(k) > 0)
+            or (known is not None and not np.all(np.isfinite(known) & (known > 0)))
         ):
             raise PowerSpectrumError(
-                "A table of power needs 4 or more ascending wavenumbers and as many positive "
-                "values. Sort it and drop rows that repeat.",
+                "A table of power needs 4 or more ascending, positive wavenumbers and as many "
+                "positive values. Sort it and drop rows that repeat.",
                 first,
                 last,
             )
-        self.range = first, last
+        self._log_k = np.log(k)
         self._log_power = tf.math.log(power)
 
     def __call__(self, k: Tensor) -> Tensor:

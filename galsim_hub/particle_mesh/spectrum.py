@@ -54,6 +54,11 @@ def power_spectrum(
     Spectrum
         From the fundamental to the Nyquist wavenumber of the coarsest side. Differentiable.
 
+    Raises
+    ------
+    BoxError
+        If a field is not one of the box.
+
     Examples
     --------
     >>> spectrum = power_spectrum(tf.random.stateless_normal([8, 8, 8], [0, 1]), Box(8, 10.0))
@@ -62,8 +67,11 @@ def power_spectrum(
     """
     field = tf.convert_to_tensor(field)
     box.check_field(field.shape)
-    modes = to_modes(field)
-    partner = modes if other is None else to_modes(tf.convert_to_tensor(other))
+    modes = partner = to_modes(field)
+    if other is not None:
+        other = tf.convert_to_tensor(other)
+        box.check_field(other.shape)
+        partner = to_modes(other)
     power = tf.math.real(modes * tf.math.conj(partner))
     weights = multiplicity(box.shape[-1]) * np.ones_like(box.wavenumber())
     shells, n_shells = _shells(box)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 import galsim_hub
 from galsim_hub import particle_mesh as pm

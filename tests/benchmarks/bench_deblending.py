@@ -8,12 +8,16 @@ prior, and by least squares with no prior but positivity. Both know PSF, noise a
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import galsim
 import numpy as np
 import tensorflow as tf
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 from galsim_hub import score
 from galsim_hub.score.observed_scene import observe

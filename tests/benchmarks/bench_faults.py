@@ -20,17 +20,17 @@ from xml.etree import ElementTree
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT))  # `tests` is not installed
 
-from galsim_hub import cache  # noqa: E402 - found by the line above
-from galsim_hub.errors import CorruptedModuleError  # noqa: E402
-from galsim_hub.fetch import fetch  # noqa: E402
-from galsim_hub.index import parse_index  # noqa: E402
-from galsim_hub.safety import pack  # noqa: E402
-from galsim_hub.spec import read_spec  # noqa: E402
-from galsim_hub.transfer import Patience  # noqa: E402
-from tests.hub.conftest import publish, same_files  # noqa: E402
-from tests.servers import certify, serve  # noqa: E402
+from galsim_hub import cache
+from galsim_hub.errors import CorruptedModuleError
+from galsim_hub.fetch import fetch
+from galsim_hub.index import parse_index
+from galsim_hub.safety import pack
+from galsim_hub.spec import read_spec
+from galsim_hub.transfer import Patience
+from tests.hub.conftest import publish, same_files
+from tests.servers import certify, serve
 
 QUICK = Patience(rounds=4, first_wait=0.01, timeout=0.5)
 FAULTS = ("status 404", "status 500", "status 503", "truncate", "stall", "wrong", "longer", "gzip",

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 import galsim_hub
 from galsim_hub.registry import locate

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 from galsim_hub import score
 from galsim_hub.registry import locate

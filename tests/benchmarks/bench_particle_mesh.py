@@ -2,8 +2,10 @@
 
 Prints the first call, which compiles, and the median of three after it, on the wall and in CPU time
 (of all threads; it does not suffer from other jobs on the machine). Peers run in environments of
-their own: give the interpreter of one that has JaxPM as the third argument. Then the fields are
-compared too: both follow the same linear field, in JaxPM's convention of the second-order growth.
+their own: give the interpreters of those that have JaxPM (`pip install jaxpm`) or FlowPM (`pip
+install --no-deps flowpm==0.1.1` beside tensorflow, tensorflow_probability, tf_keras and scipy) as
+further arguments. With JaxPM the fields are compared too: both follow the same linear field, in
+JaxPM's convention of the second-order growth.
 """
 
 from __future__ import annotations
@@ -93,6 +95,36 @@ def time_jaxpm(n: int, n_steps: int) -> None:
     measure("JaxPM gradient", lambda: np.asarray(slope(field)))
 
 
+def time_flowpm(n: int, n_steps: int) -> None:
+    """Print the rows of FlowPM."""
+    import flowpm
+    import tensorflow as tf
+
+    stages = np.linspace(0.1, 1.0, n_steps + 1)
+    field = flowpm.linear_field(n, CELL * n, lambda k: 2e4 / (1.0 + (50.0 * k) ** 2), seed=1)
+
+    @tf.function
+    def density(field: tf.Tensor) -> tf.Tensor:
+        state = flowpm.lpt_init(field, a=stages[0])
+        return flowpm.cic_paint(tf.zeros_like(field), flowpm.nbody(state, stages, n)[0])
+
+    @tf.function
+    def gradient(field: tf.Tensor) -> tf.Tensor:
+        return tf.gradients(tf.reduce_mean(density(field) ** 2), field)[0]
+
+    measure("FlowPM forward", lambda: density(field).numpy())
+    measure("FlowPM gradient", lambda: gradient(field).numpy())
+
+
+def peer_of(interpreter: str) -> str:
+    """Return which of the peers an environment has."""
+    code = "from importlib.util import find_spec as f; print(*filter(f, ('jaxpm', 'flowpm')))"
+    found = subprocess.run([interpreter, "-c", code], check=True, capture_output=True, text=True)
+    if not found.stdout.split():
+        raise SystemExit(f"{interpreter} has neither JaxPM nor FlowPM: pip install one of them.")
+    return found.stdout.split()[0]
+
+
 def density_of_jaxpm(folder: Path, n_steps: int) -> None:
     """Follow the linear field of a folder with JaxPM's perturbation theory, growth and forces."""
     import jax.numpy as jnp
@@ -144,7 +176,7 @@ def compare_with_jaxpm(n: int, n_steps: int, peer: str) -> None:
     ours = pm.density(pm.evolve(particles, box, growth, stages).displacement, box).numpy()
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "linear.npy", linear.numpy())
-        command = [peer, str(Path(__file__)), "", str(n_steps), folder, "jaxpm density"]
+        command = [peer, __file__, "density", folder, str(n_steps)]
         subprocess.run(command, check=True)
         theirs = np.load(Path(folder) / "density.npy")
     distance = np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)
@@ -155,21 +187,24 @@ def compare_with_jaxpm(n: int, n_steps: int, peer: str) -> None:
     print(f"{'power, largest difference':28}{worst:10.1e}")
 
 
-def main(n: str = "64", n_steps: str = "10", peer: str = "", engine: str = "ours") -> None:
+def main(n: str = "64", n_steps: str = "10", *peers: str) -> None:
     """Print the table."""
-    if engine == "jaxpm":
-        time_jaxpm(int(n), int(n_steps))
-        return
-    if engine == "jaxpm density":
-        density_of_jaxpm(Path(peer), int(n_steps))
-        return
     print(f"{n}^3 particles, {n_steps} steps")
     print(f"{'':28}{'first [s]':>10}{'cpu [s]':>10}{'then [s]':>10}{'cpu [s]':>10}{'max [GB]':>10}")
     time_ours(int(n), int(n_steps))
-    if peer:
-        subprocess.run([peer, str(Path(__file__)), n, n_steps, "", "jaxpm"], check=True)
-        compare_with_jaxpm(int(n), int(n_steps), peer)
+    names = {interpreter: peer_of(interpreter) for interpreter in peers}
+    for interpreter, name in names.items():
+        subprocess.run([interpreter, __file__, "time", name, n, n_steps], check=True)
+    for interpreter, name in names.items():
+        if name == "jaxpm":
+            compare_with_jaxpm(int(n), int(n_steps), interpreter)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:2] == ["time"]:
+        time_peer = {"jaxpm": time_jaxpm, "flowpm": time_flowpm}[sys.argv[2]]
+        time_peer(int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1:2] == ["density"]:
+        density_of_jaxpm(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        main(*sys.argv[1:])

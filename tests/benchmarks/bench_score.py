@@ -10,12 +10,15 @@ validate` measures, and missing modes. ``--only-learned`` leaves the first lines
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 from galsim_hub import score
 from training.recipe_file import load_config

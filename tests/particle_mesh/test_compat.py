@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import BoxError
+from galsim_hub.errors import BoxError, StepsError
 from galsim_hub.particle_mesh.compat import flowpm
 
 STAGES = np.linspace(0.1, 1.0, 4)
@@ -53,6 +53,46 @@ def test_power_is_measured_and_predicted(linear):
         flowpm.linear_matter_power(flowpm.Planck15(), k)
     )
     np.testing.assert_allclose(ratio, float(pm.Growth(pm.Planck15()).first(0.5)) ** 2)
+
+
+def test_the_script_of_its_front_page_runs():
+    cosmo = flowpm.cosmology.Planck15()
+    initial_conditions = flowpm.linear_field(
+        16,
+        100,
+        lambda k: tf.cast(flowpm.tfpower.linear_matter_power(cosmo, k), tf.complex64),
+        seed=1,
+    )
+    state = flowpm.lpt_init(cosmo, initial_conditions, 0.1)
+    final_state = flowpm.nbody(cosmo, state, STAGES, 16)
+    final_field = flowpm.cic_paint(tf.zeros_like(initial_conditions), final_state[0])
+    assert final_field.shape == (1, 16, 16, 16)
+    ours = pm.linear_field(pm.Box(16, 100.0), pm.EisensteinHu(cosmo), [1])
+    np.testing.assert_allclose(initial_conditions, ours, atol=1e-4)
+
+
+def test_painting_and_reading_go_into_a_graph():
+    @tf.function
+    def there_and_back(mesh, part):
+        return flowpm.cic_readout(flowpm.cic_paint(mesh, part), part)
+
+    part = tf.constant([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]])
+    np.testing.assert_array_equal(there_and_back(tf.zeros([1, 8, 8, 8]), part), [[1.0, 1.0]])
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    cosmo, mesh = flowpm.Planck15(), tf.zeros([1, 8, 8, 8])
+    with pytest.raises(BoxError, match="batch, x, y, z"):
+        flowpm.lpt_init(cosmo, tf.zeros([8, 8, 8]), 0.1)
+    with pytest.raises(StepsError, match="scale factor to start at"):
+        flowpm.lpt_init(cosmo, mesh)
+    with pytest.raises(BoxError, match="4096"):
+        flowpm.nbody(cosmo, tf.zeros([3, 1, 512, 3]), STAGES, 16)
+    for positions in (tf.zeros([5, 3]), tf.zeros([2, 5, 3]), tf.zeros([1, 5, 2])):
+        with pytest.raises(BoxError, match="particle, 3"):
+            flowpm.cic_paint(mesh, positions)
+        with pytest.raises(BoxError, match="particle, 3"):
+            flowpm.cic_readout(mesh, positions)
 
 
 def test_without_cells_nbody_is_refused():

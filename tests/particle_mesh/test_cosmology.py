@@ -121,6 +121,13 @@ def test_an_impossible_parameter_is_refused(name, value):
     assert caught.value.parameter == name
 
 
+@pytest.mark.parametrize("parameters", [{"Omega_k": -2.0}, {"Omega_k": -0.5, "Omega_c": 1e-3}])
+def test_a_universe_that_bounced_is_refused(parameters):
+    universe = pm.Planck15(**parameters)
+    with pytest.raises(CosmologyError, match="bounced or turned"):
+        pm.Growth(universe)
+
+
 @pytest.mark.parametrize("a", [0.0, 1e-5, 2.0])
 def test_growth_is_refused_where_it_is_not_known(growth, a):
     with pytest.raises(CosmologyError, match="Stay between"):

@@ -72,6 +72,12 @@ def test_edges_that_make_no_slabs_are_refused(linear, box, growth, stages, edges
         pm.light_cone(particles, box, growth, stages, edges, n_pixels=8)
 
 
+def test_planes_without_pixels_are_refused(linear, box, growth, stages):
+    particles = pm.Particles(*(tf.zeros([3, *box.shape]) for _ in range(2)))
+    with pytest.raises(BoxError, match="whole number above 0"):
+        pm.light_cone(particles, box, growth, stages, [0.0, 100.0], n_pixels=0)
+
+
 def test_steps_that_do_not_cover_the_slabs_are_refused(box, growth, stages):
     particles = pm.Particles(*(tf.zeros([3, *box.shape]) for _ in range(2)))
     with pytest.raises(StepsError, match="Begin earlier"):

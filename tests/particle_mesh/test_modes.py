@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import BoxError, SeedError
+from galsim_hub.errors import BoxError, PowerSpectrumError, SeedError
 from galsim_hub.particle_mesh.fourier import multiplicity
 
 SHAPES = [(8, 8, 8), (6, 10, 12)]
@@ -90,13 +90,20 @@ def test_an_impossible_seed_is_refused(box, seed):
         pm.white_modes(box, seed)
 
 
-@pytest.mark.parametrize("shape", [7, (8, 9, 8), 2, 0])
+@pytest.mark.parametrize("power", [lambda k: -k, lambda k: k * np.nan, lambda k: k / 0.0])
+def test_a_power_without_sense_is_refused(box, power):
+    with pytest.raises(PowerSpectrumError, match="wavenumbers of this grid") as caught:
+        pm.linear_field(box, power)
+    assert caught.value.first == pytest.approx(2 * np.pi / 80.0)
+
+
+@pytest.mark.parametrize("shape", [7, (8, 9, 8), 2, 0, 8.5])
 def test_an_odd_or_tiny_grid_is_refused(shape):
     with pytest.raises(BoxError, match="even number of cells"):
         pm.Box(shape, 10.0)
 
 
-@pytest.mark.parametrize("size", [0.0, -1.0, np.inf, (1.0, 2.0)])
+@pytest.mark.parametrize("size", [0.0, -1.0, np.inf, (1.0, 2.0), "10"])
 def test_an_impossible_size_is_refused(size):
     with pytest.raises(BoxError):
         pm.Box(8, size)

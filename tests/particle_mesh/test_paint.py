@@ -84,6 +84,14 @@ def test_gradients_agree_with_differences(particles, numbers, slope):
         assert found == pytest.approx(slope(along, 0.0, 1e-6), rel=1e-6)
 
 
+def test_a_particle_that_is_nowhere_is_not_dropped_in_silence(particles):
+    positions, weights = (x.numpy() for x in particles)
+    positions[0, 1, 3] = np.nan
+    mesh = paint(tf.constant(positions), tf.constant(weights), SHAPE).numpy()
+    assert np.isnan(mesh[0].sum())
+    assert np.isfinite(mesh[1]).all()
+
+
 def test_meshes_beyond_32_bits_are_refused():
     with pytest.raises(BoxError, match="32 bits"):
         paint(tf.zeros([1, 3, 4]), tf.zeros([1, 4]), (2048, 2048, 2048))

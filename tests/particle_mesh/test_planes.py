@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import BoxError
+from galsim_hub.errors import BoxError, CosmologyError
 
 
 @pytest.fixture
@@ -65,6 +65,29 @@ def test_planes_behind_the_source_do_not_lens(cosmology):
 def test_an_impossible_slab_is_refused(resting, box, width):
     with pytest.raises(BoxError, match="thinner"):
         pm.density_plane(resting, box, depth=0.0, width=width, distance=1.0, resolution=8)
+
+
+@pytest.mark.parametrize("n_pixels", [0, -1, 8.5])
+def test_a_map_without_pixels_is_refused(resting, box, cosmology, n_pixels):
+    slab = {"depth": 0.0, "width": 10.0, "distance": 1.0}
+    with pytest.raises(BoxError, match="whole number above 0"):
+        pm.density_plane(resting, box, **slab, resolution=n_pixels)
+    plane = pm.density_plane(resting, box, **slab, resolution=8)
+    with pytest.raises(BoxError, match="whole number above 0"):
+        pm.born_convergence([plane], cosmology, source=0.5, field=1.0, n_pixels=n_pixels)
+
+
+@pytest.mark.parametrize("source", [0.0, 1.0, 2.0])
+def test_sources_that_are_not_in_the_past_are_refused(resting, box, cosmology, source):
+    plane = pm.density_plane(resting, box, depth=0.0, width=10.0, distance=1.0, resolution=8)
+    with pytest.raises(CosmologyError, match="in the past"):
+        pm.born_convergence([plane], cosmology, source=source, field=1.0, n_pixels=4)
+
+
+@pytest.mark.parametrize("line", [(0.0, 100.0, 0.0), (100.0, 0.0, 10.0)])
+def test_slabs_that_fill_no_line_of_sight_are_refused(line):
+    with pytest.raises(BoxError, match="first < last"):
+        pm.slab_middles(*line)
 
 
 def test_the_convergence_of_nothing_is_refused(cosmology):

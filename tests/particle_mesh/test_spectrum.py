@@ -51,6 +51,11 @@ def test_the_window_of_painting_is_divided_out(linear, box):
     assert ratio[0] == pytest.approx(1.0, abs=0.05)
 
 
+def test_a_field_of_another_grid_is_refused(linear, box):
+    with pytest.raises(BoxError, match="Give the Box"):
+        pm.power_spectrum(linear, box, linear[:8])
+
+
 def test_sharpened_particles_are_more_clustered(linear, box, growth):
     particles = pm.start(linear, box, growth, 0.6)
     sharp = pm.sharpen(particles, box, strength=0.3, long_scale=0.1, short_scale=0.8)

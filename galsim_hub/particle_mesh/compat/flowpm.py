@@ -1,6 +1,7 @@
 """The calls of FlowPM, on this package's physics.
 
-A script that says ``import flowpm`` may say ``from galsim_hub.particle_mesh.compat import flowpm``.
+A script that says ``import flowpm`` may say ``from galsim_hub.particle_mesh.compat import flowpm``,
+and finds ``flowpm.cosmology.Planck15`` and ``flowpm.tfpower.linear_matter_power`` there too.
 As there, lengths are in cells, a state is one tensor (3, batch, particle, 3) of positions, momenta
 and forces, and fields are (batch, x, y, z). The growth is this package's: displacements of second
 order are about 1% larger than FlowPM's, whose D2 is that of a universe of matter alone.
@@ -8,13 +9,14 @@ order are about 1% larger than FlowPM's, whose D2 is that of a universe of matte
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ...errors import BoxError
+from ...errors import BoxError, StepsError
 from ..box import Box
 from ..cosmology import Cosmology, Planck15
 from ..gravity import acceleration
@@ -30,11 +32,13 @@ __all__ = [
     "Planck15",
     "cic_paint",
     "cic_readout",
+    "cosmology",
     "linear_field",
     "linear_matter_power",
     "lpt_init",
     "nbody",
     "power_spectrum",
+    "tfpower",
 ]
 
 Tensor = Any
@@ -76,7 +80,10 @@ def linear_field(
     def power(k: Tensor) -> Tensor:
         flat = tf.reshape(k, [-1])  # interpolators of one dimension are common
         known = tf.get_static_value(flat)
-        return tf.reshape(pk(flat if known is None else known), tf.shape(k))
+        found = tf.convert_to_tensor(pk(flat if known is None else known))
+        # FlowPM multiplies it by complex modes, so its users cast it to complex numbers.
+        found = tf.math.real(found) if found.dtype.is_complex else found
+        return tf.reshape(found, tf.shape(k))
 
     return _linear_field(Box(nc, boxsize), power, seeds, dtype=dtype)
 
@@ -112,8 +119,11 @@ def lpt_init(
     if not isinstance(cosmo, Cosmology):
         cosmo, linear, a = Planck15(), cosmo, linear if a is None else a
     linear = tf.convert_to_tensor(linear)
+    _check_axes(linear, "A field", "batch", "x", "y", "z")
     box = _cells(linear.shape[1:])
     scale_factor = a if a0 is None else a0
+    if scale_factor is None:
+        raise StepsError("lpt_init needs a, the scale factor to start at. Give it.", None)
     growth = Growth(cosmo)
     particles = start(linear, box, growth, scale_factor, order=order, gradient="four_point")
     return _state(particles, box, cosmo)
@@ -182,6 +192,7 @@ def cic_paint(mesh: Tensor, part: Tensor, weight: Tensor | None = None) -> Tenso
         Shape (batch, nx, ny, nz).
     """
     part = tf.convert_to_tensor(part)
+    _check_axes(part, "The positions", mesh.shape[0], "particle", 3)
     weight = tf.ones_like(part[..., 0]) if weight is None else tf.convert_to_tensor(weight)
     return mesh + paint(tf.linalg.matrix_transpose(part), weight, tuple(mesh.shape[1:]))
 
@@ -201,7 +212,9 @@ def cic_readout(mesh: Tensor, part: Tensor) -> Tensor:
     tensor
         Shape (batch, particle).
     """
-    return read(tf.convert_to_tensor(mesh), tf.linalg.matrix_transpose(part))
+    mesh, part = tf.convert_to_tensor(mesh), tf.convert_to_tensor(part)
+    _check_axes(part, "The positions", mesh.shape[0], "particle", 3)
+    return read(mesh, tf.linalg.matrix_transpose(part))
 
 
 def linear_matter_power(cosmo: Cosmology, k: Any, a: float | Tensor = 1.0) -> Tensor:
@@ -253,6 +266,7 @@ def _cells(shape: Sequence[int]) -> Box:
 
 def _particles(state: Tensor, box: Box) -> Particles:
     state = tf.convert_to_tensor(state)
+    _check_axes(state, "The state", 3, "batch", box.n_cells, 3)
     x, p = (tf.reshape(tf.linalg.matrix_transpose(state[i]), [-1, 3, *box.shape]) for i in range(2))
     return Particles(x - _corners(box, x.dtype), p)
 
@@ -265,5 +279,23 @@ def _state(particles: Particles, box: Box, cosmo: Cosmology, resolution: int = 1
     return tf.stack([tf.linalg.matrix_transpose(field) for field in flat])
 
 
+def _check_axes(tensor: Tensor, name: str, *axes: int | str | None) -> None:
+    """Raise unless a tensor has these axes, of the lengths that are numbers."""
+    shape = tuple(tensor.shape)
+    if len(shape) != len(axes) or any(
+        isinstance(axis, int) and n not in (axis, None) for n, axis in zip(shape, axes, strict=True)
+    ):
+        raise BoxError(
+            f"{name} has the shape {shape}, where ({', '.join(map(str, axes))}) is needed. Add the "
+            "axis that is missing, or give the cells that it was made with.",
+            shape,
+        )
+
+
 def _corners(box: Box, dtype: Any) -> Tensor:
     return tf.constant(np.indices(box.shape), dtype)
+
+
+# FlowPM's modules, of which scripts use one function each.
+cosmology = types.SimpleNamespace(Planck15=Planck15)
+tfpower = types.SimpleNamespace(linear_matter_power=linear_matter_power)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from ...errors import BoxError
 from ..box import Box
 from ..growth import Growth
-from ..lpt import Particles, displacements, move
+from ..lpt import Particles, check_particles, displacements, move
 from ..modes import linear_modes, white_modes
 from ..nbody import advance, dot, retreat, run
 from ..power import PowerFunction
@@ -196,8 +196,7 @@ class DistributedBox:
         CheckpointError
             If the folder has checkpoints of another run.
         """
-        x, p = (tf.convert_to_tensor(field) for field in particles)
-        self.cells.check_field(x.shape, components=3)
+        x, p = check_particles(particles, self.cells)
         plan = Schedule(*(tf.cast(f, x.dtype) for f in schedule(growth, stages, scheme)))
         solver = self._solver(x.dtype)
         flat = [tf.reshape(field, [-1, 3, *self.cells.shape]) for field in (x, p)]

@@ -16,11 +16,12 @@ import tensorflow as tf
 from galsim_hub import particle_mesh as pm
 from galsim_hub.errors import HaloError
 from galsim_hub.particle_mesh import distributed
-from galsim_hub.particle_mesh.distributed.solver import fold_halo, pad_halo
+from galsim_hub.particle_mesh.distributed.solver import BlockSolver, fold_halo, pad_halo
 
-SHAPE = (12, 12, 24)
+SHAPE, CELL = (24, 12, 24), 10.0  # [Mpc/h]
 MESHES = [(4, 1), (2, 2), (3, 1), (1, 2)]
 WIDTH = 2
+HALO = 4  # of the force: half a cell's displacement needs two cells, and its difference two more
 
 
 def whole():
@@ -48,7 +49,11 @@ def exchange(communicator):
         share = tf.reduce_sum(tf.sin(swapped) * communicator.replicate(parameter))
         total = communicator.sum(share)
     by_field, by_parameter = tape.gradient(total, [field, parameter])
+    box = pm.Box(SHAPE, [CELL * n for n in SHAPE])
+    solver = BlockSolver(box, box, communicator, 0.5 * CELL, tf.float64)
+    halo = [(0, 0), *((HALO * (n > 1),) * 2 for n in communicator.mesh), (0, 0)]
     return {
+        "potential": solver.solve(tf.pad(field, halo))[0],
         "transposed_0": communicator.transpose(mine, 0, -3),
         "transposed_1": communicator.transpose(mine, 1, -2),
         "padded": padded[0],
@@ -65,7 +70,7 @@ def exchange(communicator):
 
 def overflow(communicator):
     """Move one particle of the last rank too far, or to nowhere."""
-    box = pm.Box(SHAPE, [10.0 * n for n in SHAPE])
+    box = pm.Box(SHAPE, [CELL * n for n in SHAPE])
     share = distributed.DistributedBox(box, communicator, largest_displacement=5.0)
     seen = []
     for place in (5.01, np.nan):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.particle_mesh.distributed.exchange import MESHES, WIDTH, block, whole
+from galsim_hub import particle_mesh as pm
+from galsim_hub.particle_mesh.kernels import inverse_laplacian
+from tests.particle_mesh.distributed.exchange import CELL, HALO, MESHES, WIDTH, block, whole
 
 RANKS = [(mesh, rank) for mesh in MESHES for rank in range(mesh[0] * mesh[1])]
 
@@ -25,12 +27,26 @@ def test_a_transpose_swaps_the_last_axis_with_one_that_is_cut(of_rank, mesh, ran
 
 @pytest.mark.parametrize(("mesh", "rank"), RANKS)
 def test_a_halo_holds_the_cells_of_the_neighbours_and_wraps_around(of_rank, mesh, rank):
-    places = []
-    for n, cuts, place in zip(whole().shape, mesh, divmod(rank, mesh[1]), strict=False):
-        length, width = n // cuts, WIDTH * (cuts > 1)
-        places.append(np.arange(place * length - width, (place + 1) * length + width) % n)
-    expected = whole().real[np.ix_(*places)]
+    expected = with_halo(whole().real, mesh, rank, WIDTH)
     np.testing.assert_array_equal(of_rank(mesh, "padded", rank), expected)
+
+
+def with_halo(array, mesh, rank, width):
+    """Cut a rank's block and what is around it out of the whole."""
+    places = []
+    for n, cuts, place in zip(array.shape, mesh, divmod(rank, mesh[1]), strict=False):
+        length, more = n // cuts, width * (cuts > 1)
+        places.append(np.arange(place * length - more, (place + 1) * length + more) % n)
+    return array[np.ix_(*places)]
+
+
+@pytest.mark.parametrize(("mesh", "rank"), RANKS)
+def test_the_potential_on_blocks_and_halos_is_that_of_the_whole_box(of_rank, mesh, rank):
+    box = pm.Box(whole().shape, [CELL * n for n in whole().shape])
+    modes = np.fft.rfftn(whole().real) * inverse_laplacian(box)
+    expected = with_halo(np.fft.irfftn(modes, box.shape, (0, 1, 2)), mesh, rank, HALO)
+    found = of_rank(mesh, "potential", rank)
+    np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("mesh", MESHES)
