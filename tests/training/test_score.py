@@ -68,7 +68,7 @@ def shaken(make_score_recipe):
     """Give a network whose weights are all random, so that nothing in it is silent."""
     from training.score.task import ScoreTask
 
-    model = ScoreTask(make_score_recipe({"spectral_norm": True})).model
+    model = ScoreTask(make_score_recipe({"spectral_norm": True, "stem": 2})).model
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign(0.3 * rng.standard_normal(variable.shape))
@@ -96,8 +96,8 @@ def test_untrained_network_is_the_gaussian_score(task):
 
 def test_score_moves_with_the_field_on_the_torus(shaken):
     x, sigma = noisy(1, np.random.default_rng(3)), np.full(1, 0.03, np.float32)
-    moved = np.roll(x, (2, 4), (1, 2))  # whole pixels of the coarsest of two resolutions
-    expected = np.roll(shaken(x, sigma), (2, 4), (1, 2))
+    moved = np.roll(x, (4, 8), (1, 2))  # whole pixels of the coarsest resolution, 4 a side
+    expected = np.roll(shaken(x, sigma), (4, 8), (1, 2))
     np.testing.assert_allclose(shaken(moved, sigma), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -105,6 +105,57 @@ def test_score_does_not_depend_on_the_fields_beside_it(shaken):
     x, sigma = noisy(3, np.random.default_rng(4)), np.array([0.01, 0.1, 1.0], np.float32)
     alone = [shaken(x[i : i + 1], sigma[i : i + 1]).numpy()[0] for i in range(3)]
     np.testing.assert_allclose(shaken(x, sigma), alone, rtol=1e-3, atol=1e-3)
+
+
+def test_pixels_taken_together_come_apart_where_they_were():
+    from training.score.network import Blocks
+
+    x = np.random.default_rng(5).standard_normal((2, 6, 4, 3)).astype(np.float32)
+    together = Blocks(2)(x)
+    assert together.shape == (2, 3, 2, 12)
+    assert sorted(together[0, 0, 0].numpy()) == sorted(x[0, :2, :2].ravel())
+    np.testing.assert_array_equal(Blocks(2, is_apart=True)(together), x)
+
+
+@pytest.fixture(scope="module")
+def gaussian_part():
+    """Give a Gaussian part of steep power, and the same as numbers of all modes."""
+    from galsim_hub.score.fourier import wavenumbers
+    from training.score.network import GaussianPart
+
+    def power(k):
+        return 1.0 / (0.3 + k) ** 6
+
+    part = GaussianPart(knots=400)
+    k = np.geomspace(0.05, 4.5, 400)
+    part.set_power(k, power(k))
+    return part, power(np.maximum(wavenumbers((SIDE, SIDE)), k[0]))
+
+
+def test_network_adds_nothing_where_maps_have_no_power(gaussian_part):
+    part, power = gaussian_part
+    x = np.random.default_rng(6).standard_normal((3, SIDE, SIDE)).astype(np.float32)
+    expected = np.fft.rfft2(x) * power / (power + 0.2**2)
+    np.testing.assert_allclose(np.fft.rfft2(part.smooth(x, 0.2)), expected, atol=0.05)
+    assert power.min() < 0.01 * 0.2**2
+
+
+def test_loss_that_a_gaussian_leaves_is_that_of_its_denoiser(gaussian_part):
+    from galsim_hub.score import GaussianPrior
+
+    part, power = gaussian_part
+    prior, sigma = GaussianPrior(power, (SIDE, SIDE)), np.array([0.3, 1.0], np.float32)
+    fields = prior.sample(2000, seed=7)
+    noise = np.random.default_rng(8).standard_normal(fields.shape)
+    left = [np.mean((prior.denoise(fields + s * noise, s) - fields) ** 2) / s**2 for s in sigma]
+    # 2,000 fields of a dozen modes with power: 0.9%.
+    np.testing.assert_allclose(part.expected_loss(sigma, (SIDE, SIDE)), left, rtol=0.03)
+
+
+def test_levels_count_alike_by_what_the_gaussian_score_leaves(task):
+    # The untrained network is that score, but maps are no torus: the loss is about one.
+    losses = task.validate()
+    assert all(0.5 < loss < 2.0 for loss in losses.values()), losses
 
 
 def test_spectral_norm_bounds_convolutions(shaken):
