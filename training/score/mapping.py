@@ -90,6 +90,12 @@ def likelihood_of(seen: list[ShearMap], n_chains: int) -> score.GaussianLikeliho
     return score.GaussianLikelihood(operator, shear, std, mask, is_batch=True)
 
 
+def training_squares(maps: np.ndarray, plan: Plan, n_maps: int = 500) -> np.ndarray:
+    """Return squares of training maps as truths are compared: less their means, no margins."""
+    squares = cut(maps, dataclasses.replace(plan, n_maps=n_maps))
+    return _without_mean(squares)[_inside(plan)]
+
+
 def infer(
     prior: score.ScorePrior,
     maps: np.ndarray,
@@ -106,7 +112,7 @@ def infer(
             progress(first + len(some), len(truths))
     seconds = time.perf_counter() - start
     wiener, means, samples, chi2 = zip(*found, strict=True)
-    inside = (..., *[slice(plan.margin, plan.side - plan.margin)] * 2)
+    inside = _inside(plan)
     return Maps(
         _without_mean(truths)[inside],
         _without_mean(np.concatenate(wiener))[inside],
@@ -115,6 +121,10 @@ def infer(
         np.concatenate(chi2, axis=1),
         seconds,
     )
+
+
+def _inside(plan: Plan) -> tuple:
+    return (..., *[slice(plan.margin, plan.side - plan.margin)] * 2)
 
 
 def _without_mean(maps: np.ndarray) -> np.ndarray:

@@ -14,8 +14,12 @@ RAREST = 0.01  # share of a bin of the pdf that is compared
 INTERVALS = ((0.68, "68 +- 3"), (0.95, "95 +- 1.5"))
 
 
-def fidelity_rows(maps: Maps, std: float) -> list[Row]:
-    """Compare the posterior's mean with the Wiener filter, and samples with truths."""
+def fidelity_rows(maps: Maps, std: float, known: np.ndarray | None = None) -> list[Row]:
+    """Compare the posterior's mean with the Wiener filter, and samples with truths.
+
+    `known` are squares of the maps that the prior was trained on: samples cannot be expected to be
+    nearer to the truths than they are.
+    """
     errors = [np.sqrt(np.mean((m - maps.truths) ** 2)) for m in (maps.means, maps.wiener)]
     links = [correlation(m, maps.truths) for m in (maps.means, maps.wiener)]
     gains = np.sqrt(
@@ -38,6 +42,11 @@ def fidelity_rows(maps: Maps, std: float) -> list[Row]:
         *power_rows(samples, maps.truths),
         Row("pdf of samples, worst bin off by", f"{pdf_gap(samples, maps.truths, std):.3f}", "0.1"),
     ]
+    if known is not None:
+        ratios = " ".join(f"{r:.2f}" for r in power_ratios(known, maps.truths)[0])
+        gap = f"{pdf_gap(known, maps.truths, std):.3f}"
+        rows.append(Row("power of the prior's own training maps, the same", ratios, ""))
+        rows.append(Row("pdf of the prior's own training maps, the same", gap, ""))
     for height in PEAKS:
         mine, true = (count_peaks(m, height * std) for m in (samples, maps.truths))
         rows.append(
