@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MassMapError
 from .field import Field
 from .kaiser_squires import DirectMap, kaiser_squires, smooth
 from .peaks import APART, find_peaks
@@ -151,6 +152,7 @@ def map_mass(
     n_samples : int
         2 or more.
     seed : int
+        Not negative.
     smoothing : float
         Of the direct map [arcmin].
     checkpoint : path, optional
@@ -167,6 +169,9 @@ def map_mass(
     MassMapError
         If an argument makes no map.
     """
+    for name, value, least in (("n_samples", n_samples, 2), ("seed", seed, 0)):
+        if value < least:
+            raise MassMapError(f"{name} must be {least} or more, got {value}.", name, value)
     direct = kaiser_squires(shear_map, smoothing)
     gaussian = GaussianPosterior(shear_map, spectrum.of_modes(shear_map.field))
     settings: dict[str, Any] = {"seed": seed, "checkpoint": checkpoint, "progress": progress}
