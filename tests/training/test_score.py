@@ -221,6 +221,8 @@ def test_recipe_goes_from_training_to_samples(make_score_recipe, capsys):
     assert main(["train", path]) == 0
     assert main(["export", path]) == 0
     folder = f"{recipe.export.directory}/tiny_score/1"
+    with open(f"{folder}/card.md") as stream:
+        assert "what the Gaussian score alone would leave" in stream.read()
     prior = galsim_hub.load(folder)
     assert isinstance(prior, ScorePrior)
     assert prior.pixel_scale == 30.0
