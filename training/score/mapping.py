@@ -49,6 +49,7 @@ class Maps:
     truths: np.ndarray
     wiener: np.ndarray
     means: np.ndarray  # of the posteriors, by what each sweep expects of its draw
+    mean_errors: np.ndarray  # their variances, because chains are finite
     samples: np.ndarray
     chi2: np.ndarray  # (n_samples, n_maps), by the count of the data
     seconds: float
@@ -111,12 +112,13 @@ def infer(
         if progress is not None:
             progress(first + len(some), len(truths))
     seconds = time.perf_counter() - start
-    wiener, means, samples, chi2 = zip(*found, strict=True)
+    wiener, means, errors, samples, chi2 = zip(*found, strict=True)
     inside = _inside(plan)
     return Maps(
         _without_mean(truths)[inside],
         _without_mean(np.concatenate(wiener))[inside],
         _without_mean(np.concatenate(means))[inside],
+        np.concatenate(errors)[inside],
         _without_mean(np.concatenate(samples, axis=1))[inside],
         np.concatenate(chi2, axis=1),
         seconds,
@@ -133,8 +135,8 @@ def _without_mean(maps: np.ndarray) -> np.ndarray:
 
 def _infer(
     prior: score.ScorePrior, truths: np.ndarray, plan: Plan, first: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return Wiener filters, means, samples and chi2 of some maps."""
+) -> tuple[np.ndarray, ...]:
+    """Return Wiener filters, means, their variances, samples and chi2 of some maps."""
     shape, scale = truths.shape[1:], prior.pixel_scale / ARCMIN
     power = prior.gaussian(shape).power
     seen = [observe(t, scale, [plan.seed, first + i]) for i, t in enumerate(truths)]
@@ -161,9 +163,11 @@ def _infer(
     chi2 = np.moveaxis(found.diagnostics["chi2"].reshape(split), 2, 1)
     n_data = 2 * np.array([one.is_seen.sum() for one in seen])
     assert found.expected is not None  # noise_splitting always says it
+    expected = found.expected.reshape(len(truths), N_CHAINS, *shape)
     return (
         np.stack([g.mean() for g in gaussian]),
-        found.expected.reshape(len(truths), N_CHAINS, *shape).mean(axis=1),
+        expected.mean(axis=1),
+        _without_mean(expected).var(axis=1, ddof=1) / N_CHAINS,
         samples.reshape(-1, len(truths), *shape),
         chi2.reshape(-1, len(truths)) / n_data,
     )
