@@ -93,8 +93,7 @@ def likelihood_of(seen: list[ShearMap], n_chains: int) -> score.GaussianLikeliho
 
 def training_squares(maps: np.ndarray, plan: Plan, n_maps: int = 500) -> np.ndarray:
     """Return squares of training maps as truths are compared: less their means, no margins."""
-    squares = cut(maps, dataclasses.replace(plan, n_maps=n_maps))
-    return _without_mean(squares)[_inside(plan)]
+    return _compared(cut(maps, dataclasses.replace(plan, n_maps=n_maps)), plan)
 
 
 def infer(
@@ -108,21 +107,27 @@ def infer(
     found, start = [], time.perf_counter()
     for first in range(0, len(truths), plan.together):
         some = truths[first : first + plan.together]
-        found.append(_infer(prior, some, plan, first))
+        wiener, means, errors, samples, chi2 = _infer(prior, some, plan, first)
+        inner = [_compared(values, plan) for values in (wiener, means, samples)]
+        found.append((*inner, errors[_inside(plan)], chi2))
         if progress is not None:
             progress(first + len(some), len(truths))
     seconds = time.perf_counter() - start
-    wiener, means, errors, samples, chi2 = zip(*found, strict=True)
-    inside = _inside(plan)
+    wiener, means, samples, errors, chi2 = zip(*found, strict=True)
     return Maps(
-        _without_mean(truths)[inside],
-        _without_mean(np.concatenate(wiener))[inside],
-        _without_mean(np.concatenate(means))[inside],
-        np.concatenate(errors)[inside],
-        _without_mean(np.concatenate(samples, axis=1))[inside],
+        _compared(truths, plan),
+        np.concatenate(wiener),
+        np.concatenate(means),
+        np.concatenate(errors),
+        np.concatenate(samples, axis=1),
         np.concatenate(chi2, axis=1),
         seconds,
     )
+
+
+def _compared(maps: np.ndarray, plan: Plan) -> np.ndarray:
+    # A copy: a part of an array would keep the whole of it in memory.
+    return _without_mean(maps)[_inside(plan)].copy()
 
 
 def _inside(plan: Plan) -> tuple:

@@ -22,6 +22,7 @@ MAP_LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # the last is about that of one pixel o
 DATA_LEVEL = 0.5  # noise of the data whose posterior is sampled [standard deviations]
 POSTERIOR_STEPS = 20
 BAND_EDGES = (0.2, 0.4, 0.8, 1.6, 2.4, 4.5)  # [radian / pixel]; below, there are few modes
+AT_ONCE = 500  # maps that are transformed together
 LOW, HIGH = 0.15, 2.0  # [radian / pixel] where power spectra are compared
 
 
@@ -168,14 +169,20 @@ def power_ratios(drawn: np.ndarray, fields: np.ndarray) -> tuple[np.ndarray, np.
     The edges of the bins [radian / pixel] come second.
     """
     window = np.outer(*(np.hanning(side + 2)[1:-1] for side in fields.shape[1:]))
-    squares = [
-        np.mean(np.abs(np.fft.rfft2(maps * window, norm="ortho")) ** 2, axis=0).ravel()
-        for maps in (drawn, fields)
-    ]
+    squares = [_mean_squares(maps, window) for maps in (drawn, fields)]
     edges = np.geomspace(LOW, HIGH, 9)
     which = np.digitize(wavenumbers(fields.shape[1:]).ravel(), edges)
     sums = [np.bincount(which, values, minlength=10)[1:9] for values in squares]
     return sums[0] / sums[1], edges
+
+
+def _mean_squares(maps: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the mean square of every mode, a part of the maps at a time."""
+    parts = [
+        np.sum(np.abs(np.fft.rfft2(some * window, norm="ortho")) ** 2, axis=0)
+        for some in np.array_split(maps, -(-len(maps) // AT_ONCE))
+    ]
+    return np.sum(parts, axis=0).ravel() / len(maps)
 
 
 def defect(prior: ScorePrior, clean: np.ndarray, sigma: float) -> Row:
