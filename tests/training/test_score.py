@@ -200,6 +200,25 @@ def test_power_spectrum_of_periodic_fields_is_found():
     np.testing.assert_allclose(power[is_populated] / source.power(k[is_populated]), 1, atol=0.12)
 
 
+def test_posterior_of_an_exact_prior_measures_as_right_and_of_a_wrong_one_does_not():
+    from galsim_hub.score import GaussianPrior
+    from training.score.validation import posterior_rows
+
+    def power(k):
+        return 20.0 / (1.0 + (k / 0.25) ** 2) ** 2
+
+    exact, faint = (GaussianPrior(lambda k, f=f: f * power(k), (32, 32)) for f in (1.0, 0.3))
+    fields = exact.sample(64, seed=9)
+    right, wrong = (posterior_rows(prior, exact, fields) for prior in (exact, faint))
+    assert float(right[0].value) < 1e-3
+    low, high = (float(value) for value in right[1].value.split("-"))
+    # 64 fields of a dozen modes in the lowest band: 5%.
+    assert 0.85 < low <= high < 1.15
+    assert float(right[2].value) < 0.15
+    assert float(wrong[0].value) > 0.05
+    assert float(wrong[1].value.split("-")[0]) < 0.85
+
+
 def test_batches_are_a_function_of_seed_and_step(task):
     first, again = (next(task.batches(3))["x"].numpy() for _ in range(2))
     np.testing.assert_array_equal(first, again)
