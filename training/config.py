@@ -292,6 +292,8 @@ class ScoreConfig:
         low, high = self.network.sigma
         if not 0.0 < low < high:
             raise ConfigError(f"network.sigma must rise from above zero, got [{low}, {high}].")
+        if self.network.stem < 1:
+            raise ConfigError(f"network.stem must be 1 or more, got {self.network.stem}.")
         if 2 * self.data.margin >= self.data.crop:
             raise ConfigError(
                 f"data.margin {self.data.margin} leaves nothing of a crop of {self.data.crop}."

@@ -231,7 +231,7 @@ def test_recipe_goes_from_training_to_samples(make_score_recipe, capsys):
     from galsim_hub.golden import replay
     from galsim_hub.score import ScorePrior
 
-    recipe = make_score_recipe()
+    recipe = make_score_recipe({"stem": 2})
     path = f"{recipe.workdir}.yaml"
     with open(path, "w") as stream:
         yaml.safe_dump({"kind": "score_prior"} | dataclasses.asdict(recipe), stream)
@@ -247,13 +247,13 @@ def test_recipe_goes_from_training_to_samples(make_score_recipe, capsys):
     assert prior.pixel_scale == 30.0
     assert prior.event_shape == (None, None)
     assert max(replay(prior._folder, prior.spec).values()) <= 1
-    drawn = prior.sample(2, seed=1, shape=(18, 20), n_steps=3)
-    assert drawn.shape == (2, 18, 20)
+    drawn = prior.sample(2, seed=1, shape=(16, 20), n_steps=3)
+    assert drawn.shape == (2, 16, 20)
     assert np.isfinite(drawn).all()
     low = prior.sigma_range[0]
     # Four steps of training leave the Gaussian score, whose density is known.
-    gap = prior.log_prob(drawn, n_steps=30) - prior.gaussian((18, 20)).log_prob(drawn, sigma=low)
-    assert np.abs(gap / (18 * 20)).max() < 0.1
+    gap = prior.log_prob(drawn, n_steps=30) - prior.gaussian((16, 20)).log_prob(drawn, sigma=low)
+    assert np.abs(gap / (16 * 20)).max() < 0.1
     assert main(["export", path]) == 2
     assert "raise export.version" in capsys.readouterr().err
     assert main(["data", path]) == 2
@@ -274,6 +274,11 @@ def test_data_that_do_not_fit_are_refused(make_score_recipe, changes, error):
 
     with pytest.raises(error):
         ScoreTask(make_score_recipe(**changes))
+
+
+def test_stem_of_no_pixels_is_refused(make_score_recipe):
+    with pytest.raises(ConfigError, match="network.stem must be 1 or more"):
+        make_score_recipe({"stem": 0})
 
 
 def test_maps_that_are_not_finite_are_refused(make_score_recipe, tmp_path):
