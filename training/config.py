@@ -271,11 +271,13 @@ class ScoreNetworkConfig:
     `sigma` is their range [standard deviations of the data]. For images, `widths` are the channels
     of the U-Net from fine to coarse, with `blocks` residual blocks at each; for vectors, the widths
     of residual dense blocks. With `gaussian`, the network learns what the Gaussian score of the
-    data's power spectrum lacks.
+    data's power spectrum lacks, and the loss of every level counts by what that one would leave.
+    `stem` x `stem` pixels of an image are one to the U-Net: for images that are smooth on a pixel.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
     blocks: int = 1
+    stem: int = 1
     groups: int = 4
     embedding: int = 64
     gaussian: bool = False
@@ -298,6 +300,8 @@ class ScoreConfig:
         low, high = self.network.sigma
         if not 0.0 < low < high:
             raise ConfigError(f"network.sigma must rise from above zero, got [{low}, {high}].")
+        if self.network.stem < 1:
+            raise ConfigError(f"network.stem must be 1 or more, got {self.network.stem}.")
         if 2 * self.data.margin >= self.data.crop:
             raise ConfigError(
                 f"data.margin {self.data.margin} leaves nothing of a crop of {self.data.crop}."

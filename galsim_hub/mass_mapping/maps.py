@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import MassMapError
 from .field import Field
 from .kaiser_squires import DirectMap, kaiser_squires, smooth
 from .peaks import APART, find_peaks
@@ -39,6 +40,8 @@ class MassMaps:
         FITS keywords: values, some with what they are.
     diagnostics : mapping
         What the sampler says of itself; empty where samples are exact.
+    expected : ndarray of float32, shape (y, x), optional
+        The mean of the posterior, where the sampler knows it better than by its samples.
     """
 
     field: Field
@@ -47,10 +50,13 @@ class MassMaps:
     samples: NDArray[np.float32]
     about: Mapping[str, Any]
     diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    expected: NDArray[np.float32] | None = None
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """The mean of the posterior, from its samples."""
+        """The mean of the posterior: `expected`, or that of the samples."""
+        if self.expected is not None:
+            return self.expected.astype(np.float64)
         return self.samples.mean(axis=0, dtype=np.float64)
 
     @property
@@ -146,6 +152,7 @@ def map_mass(
     n_samples : int
         2 or more.
     seed : int
+        Not negative.
     smoothing : float
         Of the direct map [arcmin].
     checkpoint : path, optional
@@ -162,14 +169,18 @@ def map_mass(
     MassMapError
         If an argument makes no map.
     """
+    for name, value, least in (("n_samples", n_samples, 2), ("seed", seed, 0)):
+        if value < least:
+            raise MassMapError(f"{name} must be {least} or more, got {value}.", name, value)
     direct = kaiser_squires(shear_map, smoothing)
     gaussian = GaussianPosterior(shear_map, spectrum.of_modes(shear_map.field))
     settings: dict[str, Any] = {"seed": seed, "checkpoint": checkpoint, "progress": progress}
-    diagnostics: Mapping[str, Any] = {}
+    learned: tuple[Any, ...] = ()  # what only a sampler of a learned prior says
     if prior == GAUSSIAN:
         samples = sample_gaussian(gaussian, n_samples, **settings)
     else:
-        samples, diagnostics = sample_learned(prior, shear_map, n_samples, **settings)
+        posterior = sample_learned(prior, shear_map, n_samples, **settings)
+        samples, learned = posterior.samples, (posterior.diagnostics, posterior.mean)
     about = {
         "PRIOR": prior,  # without a comment: an address may be long
         "NSAMPLES": n_samples,
@@ -177,7 +188,7 @@ def map_mass(
         "SMOOTH": (smoothing, "[arcmin] std of the direct map's Gaussian"),
         "NGAL": (int(shear_map.n_galaxies.sum()), "galaxies in the field"),
     }
-    return MassMaps(shear_map.field, direct, gaussian.mean(), samples, about, diagnostics)
+    return MassMaps(shear_map.field, direct, gaussian.mean(), samples, about, *learned)
 
 
 def _single(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from ..errors import MassMapError
 from .shear_map import ShearMap
 from .wiener import GaussianPosterior
+
+if TYPE_CHECKING:
+    from ..score import Posterior
 
 __all__ = ["Progress", "sample_gaussian", "sample_learned"]
 
@@ -73,7 +76,7 @@ def sample_learned(
     seed: int,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
-) -> tuple[NDArray[np.float32], dict[str, Any]]:
+) -> Posterior:
     """Draw samples under a prior that a network learned.
 
     Each sample is the end of a chain of its own, which starts from a sample under the Gaussian
@@ -94,8 +97,7 @@ def sample_learned(
 
     Returns
     -------
-    tuple of ndarray of float32, shape (n, y, x), and dict
-        The samples, and what the sampler says of itself.
+    galsim_hub.score.Posterior
 
     Raises
     ------
@@ -135,7 +137,7 @@ def sample_learned(
         KaiserSquires(shape), shear_map.shear, shear_map.noise_std, shear_map.is_seen
     )
     local: Prior = PatchedPrior(prior, PATCH, OVERLAP) if max(shape) > PATCH else prior
-    posterior = noise_splitting(
+    return noise_splitting(
         local,
         likelihood,
         np.stack([start.sample(seed, number) for number in range(n_samples)]),
@@ -143,7 +145,6 @@ def sample_learned(
         checkpoint=checkpoint,
         progress=progress,
     )
-    return posterior.samples, posterior.diagnostics
 
 
 def _load(path: Path | None, mark: str) -> NDArray[np.float32]:

@@ -54,8 +54,8 @@ class BehindNoise:
         self._n_steps = n_steps
         self._spreads = tf.constant(_spreads(power, levels), tf.float32)
 
-    def draw(self, y: Tensor, seed: Tensor) -> Tensor:
-        """Draw one field for each noisy one.
+    def draw(self, y: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw one field for each noisy one, and say what is expected of all such draws.
 
         Parameters
         ----------
@@ -65,18 +65,20 @@ class BehindNoise:
 
         Returns
         -------
-        tensor, shape (n, ...)
+        draws, means : tensor, shape (n, ...)
+            The draws, and the means of the law that they are drawn from.
         """
 
-        def step(i: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        def step(i: Tensor, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             level, following = self._levels[i], self._levels[i + 1]
             kept = (following / level) ** 2
             clean = self._prior.denoise(x, level)
             own = tf.random.experimental.stateless_fold_in(seed, i)
             white = tf.random.stateless_normal(tf.shape(x), own)
-            return i + 1, clean + kept * (x - clean) + self._spread(white, i)
+            following_x = clean + kept * (x - clean) + self._spread(white, i)
+            return i + 1, following_x, tf.where(tf.equal(i, 0), clean, mean)
 
-        return tf.while_loop(lambda i, _: i < self._n_steps, step, (0, y))[1]
+        return tf.while_loop(lambda i, *_: i < self._n_steps, step, (0, y, y))[1:]
 
     def _spread(self, white: Tensor, i: Tensor) -> Tensor:
         factor = self._spreads[i]

@@ -132,21 +132,26 @@ def main(args: argparse.Namespace) -> None:
     config = load_config(args.recipe, [f"catalogue={args.catalogue}"])
     galaxies = draw_galaxies(GalaxyDrawer(config), 2 * args.blends)
     rng, start = np.random.default_rng(2022), time.perf_counter()
-    errors, ratios, pulls = defaultdict(list), defaultdict(list), []
+    errors, ratios, drawn, true = defaultdict(list), defaultdict(list), [], []
     for number in range(args.blends):
         pair = draw_pair(galaxies[2 * number : 2 * number + 2], rng, prior.pixel_scale)
         parts, found = separate(pair, prior, number, args.samples)
         for name, images in parts.items():
             errors[name].append(np.mean((images - pair[0]) ** 2, axis=(1, 2)))
             ratios[name].append(images.sum(axis=(1, 2)) / pair[0].sum(axis=(1, 2)))
-        pulls.append((found.fluxes - pair[2]) / found.flux_errors)
+        drawn.append(found.samples.sum(axis=(2, 3)))
+        true.append(pair[2])
         print(f"# {number + 1} blends, {time.perf_counter() - start:.0f} s", flush=True)
     print("| quantity | value | bar |\n|---|---|---|")
     for name in errors:
         report(name, np.array(errors[name]), np.array(ratios[name]), np.array(errors[RIVAL]))
     if args.samples > 1:
-        share = np.mean(np.abs(pulls) < 1.0)
-        say("fluxes within one standard deviation of the samples", f"{share:.0%}", "68%")
+        samples, fluxes = np.concatenate(drawn, axis=1), np.concatenate(true)
+        for level, bar in ((0.68, "68 +- 3"), (0.95, "95 +- 1.5")):
+            held = score.calibration.interval_coverage(samples, fluxes, level)
+            chance = np.sqrt(level * (1 - level) / len(fluxes))
+            text = f"{held:.1%} +- {chance:.1%} of {len(fluxes)}"
+            say(f"fluxes within their {level:.0%} interval", text, bar)
 
 
 if __name__ == "__main__":

@@ -135,6 +135,7 @@ def test_fixed_field_and_own_spectrum(run, tmp_path):
         (["--centre", "80", "20", "--size", "48"], "masked everywhere"),
         (["--size", "2000"], "A flat map may reach 5"),
         (["--smoothing", "0"], "smoothing of 0.0"),
+        (["--seed", "-1"], "seed must be 0 or more"),
         (["--prior", "hub:no_such_prior"], "no_such_prior"),
     ],
 )

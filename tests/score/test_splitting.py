@@ -59,6 +59,11 @@ def test_mean_and_covariance_are_those_of_matrices(small, name):
     assert np.abs(pulls.mean(axis=0)).max() < 4.0 / np.sqrt(CHAINS)
     assert np.abs(pulls.var(axis=0) - 1.0).max() < 4.5 * np.sqrt(2.0 / CHAINS)
     assert np.mean(pulls**2) == pytest.approx(1.0, abs=4.0 * np.sqrt(2.0 / CHAINS / SIDE**2))
+    expected = (found.expected.reshape(CHAINS, -1) - mean) @ axes / np.sqrt(values)
+    assert np.abs(expected.mean(axis=0)).max() < 4.0 / np.sqrt(CHAINS)
+    # Their scatter is a part of that of the draws, in every direction.
+    assert expected.var(axis=0).max() < 0.95
+    assert np.array_equal(found.mean, found.expected.mean(axis=0))
 
 
 def test_one_step_or_many_draw_the_same_law_for_a_gaussian(small):

@@ -51,6 +51,9 @@ def test_mean_under_an_exact_gaussian_is_the_wiener_filter(found):
     rows = mapping_rows.fidelity_rows(found, Exact(1e-4).std)
     # 40 samples add a fortieth of the posterior's variance, less than that of the error.
     assert value(rows, "RMSE of the posterior mean") == pytest.approx(1.0, abs=0.03)
+    # What they add is known from their scatter, and without it there is only the Wiener filter.
+    assert value(rows, "the same of endless") < value(rows, "RMSE of the posterior mean")
+    assert value(rows, "the same of endless") == pytest.approx(1.0, abs=0.015)
     assert value(rows, "chi2 / N") == pytest.approx(1.0, abs=0.03)
     peaks = next(row.value for row in rows if row.quantity.startswith("peaks above 2"))
     mine, true = (float(part) for part in peaks.split(","))
@@ -65,6 +68,21 @@ def test_exact_prior_is_calibrated_and_one_of_too_little_power_is_not(truths, fo
     assert value(right, "TARP, coverage off by, random") < value(
         wrong, "TARP, coverage off by, random"
     )
+
+
+def test_maps_are_compared_without_what_no_shear_shows(found):
+    # The prior's own mean of a square scatters by a tenth of a map's standard deviation.
+    for values in (found.truths, found.means, found.samples, found.wiener):
+        assert np.abs(values.mean(axis=(-2, -1))).max() < 1e-3 * Exact(1e-4).std
+    squares = mapping.training_squares(found.truths + 5.0, PLAN, 4)
+    assert squares.shape == (4, SIDE, SIDE)
+    assert np.abs(squares.mean(axis=(-2, -1))).max() < 1e-6
+
+
+def test_training_maps_of_the_same_law_have_the_same_power(found):
+    rows = mapping_rows.fidelity_rows(found, Exact(1e-4).std, found.truths)
+    (row,) = [row for row in rows if row.quantity.startswith("power of the prior's own")]
+    assert row.value == " ".join(["1.00"] * 8)
 
 
 def test_noise_is_that_of_the_galaxies_in_a_pixel():

@@ -68,7 +68,7 @@ def shaken(make_score_recipe):
     """Give a network whose weights are all random, so that nothing in it is silent."""
     from training.score.task import ScoreTask
 
-    model = ScoreTask(make_score_recipe({"spectral_norm": True})).model
+    model = ScoreTask(make_score_recipe({"spectral_norm": True, "stem": 2})).model
     rng = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign(0.3 * rng.standard_normal(variable.shape))
@@ -96,8 +96,8 @@ def test_untrained_network_is_the_gaussian_score(task):
 
 def test_score_moves_with_the_field_on_the_torus(shaken):
     x, sigma = noisy(1, np.random.default_rng(3)), np.full(1, 0.03, np.float32)
-    moved = np.roll(x, (2, 4), (1, 2))  # whole pixels of the coarsest of two resolutions
-    expected = np.roll(shaken(x, sigma), (2, 4), (1, 2))
+    moved = np.roll(x, (4, 8), (1, 2))  # whole pixels of the coarsest resolution, 4 a side
+    expected = np.roll(shaken(x, sigma), (4, 8), (1, 2))
     np.testing.assert_allclose(shaken(moved, sigma), expected, rtol=1e-3, atol=1e-3)
 
 
@@ -105,6 +105,57 @@ def test_score_does_not_depend_on_the_fields_beside_it(shaken):
     x, sigma = noisy(3, np.random.default_rng(4)), np.array([0.01, 0.1, 1.0], np.float32)
     alone = [shaken(x[i : i + 1], sigma[i : i + 1]).numpy()[0] for i in range(3)]
     np.testing.assert_allclose(shaken(x, sigma), alone, rtol=1e-3, atol=1e-3)
+
+
+def test_pixels_taken_together_come_apart_where_they_were():
+    from training.score.network import Blocks
+
+    x = np.random.default_rng(5).standard_normal((2, 6, 4, 3)).astype(np.float32)
+    together = Blocks(2)(x)
+    assert together.shape == (2, 3, 2, 12)
+    assert sorted(together[0, 0, 0].numpy()) == sorted(x[0, :2, :2].ravel())
+    np.testing.assert_array_equal(Blocks(2, is_apart=True)(together), x)
+
+
+@pytest.fixture(scope="module")
+def gaussian_part():
+    """Give a Gaussian part of steep power, and the same as numbers of all modes."""
+    from galsim_hub.score.fourier import wavenumbers
+    from training.score.network import GaussianPart
+
+    def power(k):
+        return 1.0 / (0.3 + k) ** 6
+
+    part = GaussianPart(knots=400)
+    k = np.geomspace(0.05, 4.5, 400)
+    part.set_power(k, power(k))
+    return part, power(np.maximum(wavenumbers((SIDE, SIDE)), k[0]))
+
+
+def test_network_adds_nothing_where_maps_have_no_power(gaussian_part):
+    part, power = gaussian_part
+    x = np.random.default_rng(6).standard_normal((3, SIDE, SIDE)).astype(np.float32)
+    expected = np.fft.rfft2(x) * power / (power + 0.2**2)
+    np.testing.assert_allclose(np.fft.rfft2(part.smooth(x, 0.2)), expected, atol=0.05)
+    assert power.min() < 0.01 * 0.2**2
+
+
+def test_loss_that_a_gaussian_leaves_is_that_of_its_denoiser(gaussian_part):
+    from galsim_hub.score import GaussianPrior
+
+    part, power = gaussian_part
+    prior, sigma = GaussianPrior(power, (SIDE, SIDE)), np.array([0.3, 1.0], np.float32)
+    fields = prior.sample(2000, seed=7)
+    noise = np.random.default_rng(8).standard_normal(fields.shape)
+    left = [np.mean((prior.denoise(fields + s * noise, s) - fields) ** 2) / s**2 for s in sigma]
+    # 2,000 fields of a dozen modes with power: 0.9%.
+    np.testing.assert_allclose(part.expected_loss(sigma, (SIDE, SIDE)), left, rtol=0.03)
+
+
+def test_levels_count_alike_by_what_the_gaussian_score_leaves(task):
+    # The untrained network is that score, but maps are no torus: the loss is about one.
+    losses = task.validate()
+    assert all(0.5 < loss < 2.0 for loss in losses.values()), losses
 
 
 def test_spectral_norm_bounds_convolutions(shaken):
@@ -149,6 +200,25 @@ def test_power_spectrum_of_periodic_fields_is_found():
     np.testing.assert_allclose(power[is_populated] / source.power(k[is_populated]), 1, atol=0.12)
 
 
+def test_posterior_of_an_exact_prior_measures_as_right_and_of_a_wrong_one_does_not():
+    from galsim_hub.score import GaussianPrior
+    from training.score.validation import posterior_rows
+
+    def power(k):
+        return 20.0 / (1.0 + (k / 0.25) ** 2) ** 2
+
+    exact, faint = (GaussianPrior(lambda k, f=f: f * power(k), (32, 32)) for f in (1.0, 0.3))
+    fields = exact.sample(64, seed=9)
+    right, wrong = (posterior_rows(prior, exact, fields) for prior in (exact, faint))
+    assert float(right[0].value) < 1e-3
+    low, high = (float(value) for value in right[1].value.split("-"))
+    # 64 fields of a dozen modes in the lowest band: 5%.
+    assert 0.85 < low <= high < 1.15
+    assert float(right[2].value) < 0.15
+    assert float(wrong[0].value) > 0.05
+    assert float(wrong[1].value.split("-")[0]) < 0.85
+
+
 def test_batches_are_a_function_of_seed_and_step(task):
     first, again = (next(task.batches(3))["x"].numpy() for _ in range(2))
     np.testing.assert_array_equal(first, again)
@@ -161,7 +231,7 @@ def test_recipe_goes_from_training_to_samples(make_score_recipe, capsys):
     from galsim_hub.golden import replay
     from galsim_hub.score import ScorePrior
 
-    recipe = make_score_recipe()
+    recipe = make_score_recipe({"stem": 2})
     path = f"{recipe.workdir}.yaml"
     with open(path, "w") as stream:
         yaml.safe_dump({"kind": "score_prior"} | dataclasses.asdict(recipe), stream)
@@ -170,18 +240,20 @@ def test_recipe_goes_from_training_to_samples(make_score_recipe, capsys):
     assert main(["train", path]) == 0
     assert main(["export", path]) == 0
     folder = f"{recipe.export.directory}/tiny_score/1"
+    with open(f"{folder}/card.md") as stream:
+        assert "what the Gaussian score alone would leave" in stream.read()
     prior = galsim_hub.load(folder)
     assert isinstance(prior, ScorePrior)
     assert prior.pixel_scale == 30.0
     assert prior.event_shape == (None, None)
     assert max(replay(prior._folder, prior.spec).values()) <= 1
-    drawn = prior.sample(2, seed=1, shape=(18, 20), n_steps=3)
-    assert drawn.shape == (2, 18, 20)
+    drawn = prior.sample(2, seed=1, shape=(16, 20), n_steps=3)
+    assert drawn.shape == (2, 16, 20)
     assert np.isfinite(drawn).all()
     low = prior.sigma_range[0]
     # Four steps of training leave the Gaussian score, whose density is known.
-    gap = prior.log_prob(drawn, n_steps=30) - prior.gaussian((18, 20)).log_prob(drawn, sigma=low)
-    assert np.abs(gap / (18 * 20)).max() < 0.1
+    gap = prior.log_prob(drawn, n_steps=30) - prior.gaussian((16, 20)).log_prob(drawn, sigma=low)
+    assert np.abs(gap / (16 * 20)).max() < 0.1
     assert main(["export", path]) == 2
     assert "raise export.version" in capsys.readouterr().err
     assert main(["data", path]) == 2
@@ -202,6 +274,11 @@ def test_data_that_do_not_fit_are_refused(make_score_recipe, changes, error):
 
     with pytest.raises(error):
         ScoreTask(make_score_recipe(**changes))
+
+
+def test_stem_of_no_pixels_is_refused(make_score_recipe):
+    with pytest.raises(ConfigError, match="network.stem must be 1 or more"):
+        make_score_recipe({"stem": 0})
 
 
 def test_maps_that_are_not_finite_are_refused(make_score_recipe, tmp_path):

@@ -26,6 +26,14 @@ from .task import ScoreTask
 GOLDEN_LEVELS = 4
 GOLDEN_MULTIPLE = 8  # sides of the golden images, in units of what they must be a multiple of
 COMMAND = "python -m training validate CONFIG --update-card"
+HOW = {
+    "gaussian": (
+        "The network\nadds to the Gaussian score of the data's power spectrum what that one lacks, "
+        "and every level counts by\nwhat the Gaussian score alone would leave there."
+    ),
+    "flat": "The network\nadds to the score of white noise with the data's variance what it lacks.",
+    "galaxies": "The network\ngives every pixel a gate and a residual, in units of the noise.",
+}
 CITE = (
     "Song & Ermon 2019, NeurIPS (arXiv:1907.05600)",
     "Remy et al. 2022, A&A 672, A51 (arXiv:2201.05561)",
@@ -133,8 +141,15 @@ def save_card(folder: pathlib.Path, front: dict) -> None:
         trained_on=read_template(f"card_score_{source}").substitute(),
         low=f"{low:.3g}",
         high=f"{high:.3g}",
+        how=HOW[_kind_of_network(front["training"])],
         fidelity=fidelity_table(front.get("fidelity"), COMMAND),
     )
+
+
+def _kind_of_network(training: dict) -> str:
+    if training["data"]["source"] == "galaxies":
+        return "galaxies"
+    return "gaussian" if training["network"]["gaussian"] else "flat"
 
 
 def add_fidelity(folder: pathlib.Path, fidelity: dict) -> None:

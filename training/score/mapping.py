@@ -3,7 +3,9 @@
 Each map is observed as the HST/ACS survey of COSMOS would, pixel by pixel a Poisson number of
 galaxies, and its posterior is sampled. The Wiener filter has the prior's own power spectrum, so
 that what is left between the two is what the network knows beyond it. Squares cut out of a map are
-observed as if they repeated; a margin is left out of all that is measured, where they do not.
+observed as if they repeated; a margin is left out of all that is measured, where they do not. Maps
+are compared less the mean of their whole square: no shear shows it, and what a sample says of it is
+the prior's alone.
 """
 
 import dataclasses
@@ -46,14 +48,11 @@ class Maps:
 
     truths: np.ndarray
     wiener: np.ndarray
+    means: np.ndarray  # of the posteriors, by what each sweep expects of its draw
+    mean_errors: np.ndarray  # their variances, because chains are finite
     samples: np.ndarray
     chi2: np.ndarray  # (n_samples, n_maps), by the count of the data
     seconds: float
-
-    @property
-    def means(self) -> np.ndarray:
-        """Return the mean of the samples of every map."""
-        return self.samples.mean(axis=0)
 
 
 def cut(maps: np.ndarray, plan: Plan) -> np.ndarray:
@@ -92,6 +91,11 @@ def likelihood_of(seen: list[ShearMap], n_chains: int) -> score.GaussianLikeliho
     return score.GaussianLikelihood(operator, shear, std, mask, is_batch=True)
 
 
+def training_squares(maps: np.ndarray, plan: Plan, n_maps: int = 500) -> np.ndarray:
+    """Return squares of training maps as truths are compared: less their means, no margins."""
+    return _compared(cut(maps, dataclasses.replace(plan, n_maps=n_maps)), plan)
+
+
 def infer(
     prior: score.ScorePrior,
     maps: np.ndarray,
@@ -103,25 +107,41 @@ def infer(
     found, start = [], time.perf_counter()
     for first in range(0, len(truths), plan.together):
         some = truths[first : first + plan.together]
-        found.append(_infer(prior, some, plan, first))
+        wiener, means, errors, samples, chi2 = _infer(prior, some, plan, first)
+        inner = [_compared(values, plan) for values in (wiener, means, samples)]
+        found.append((*inner, errors[_inside(plan)], chi2))
         if progress is not None:
             progress(first + len(some), len(truths))
     seconds = time.perf_counter() - start
-    wiener, samples, chi2 = zip(*found, strict=True)
-    inside = (..., *[slice(plan.margin, plan.side - plan.margin)] * 2)
+    wiener, means, samples, errors, chi2 = zip(*found, strict=True)
     return Maps(
-        truths[inside],
-        np.concatenate(wiener)[inside],
-        np.concatenate(samples, axis=1)[inside],
+        _compared(truths, plan),
+        np.concatenate(wiener),
+        np.concatenate(means),
+        np.concatenate(errors),
+        np.concatenate(samples, axis=1),
         np.concatenate(chi2, axis=1),
         seconds,
     )
 
 
+def _compared(maps: np.ndarray, plan: Plan) -> np.ndarray:
+    # A copy: a part of an array would keep the whole of it in memory.
+    return _without_mean(maps)[_inside(plan)].copy()
+
+
+def _inside(plan: Plan) -> tuple:
+    return (..., *[slice(plan.margin, plan.side - plan.margin)] * 2)
+
+
+def _without_mean(maps: np.ndarray) -> np.ndarray:
+    return maps - maps.mean(axis=(-2, -1), keepdims=True)
+
+
 def _infer(
     prior: score.ScorePrior, truths: np.ndarray, plan: Plan, first: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return Wiener filter, samples and chi2 of some maps."""
+) -> tuple[np.ndarray, ...]:
+    """Return Wiener filters, means, their variances, samples and chi2 of some maps."""
     shape, scale = truths.shape[1:], prior.pixel_scale / ARCMIN
     power = prior.gaussian(shape).power
     seen = [observe(t, scale, [plan.seed, first + i]) for i, t in enumerate(truths)]
@@ -147,8 +167,12 @@ def _infer(
     samples = np.moveaxis(found.chains.reshape(*split, *shape), 2, 1)
     chi2 = np.moveaxis(found.diagnostics["chi2"].reshape(split), 2, 1)
     n_data = 2 * np.array([one.is_seen.sum() for one in seen])
+    assert found.expected is not None  # noise_splitting always says it
+    expected = found.expected.reshape(len(truths), N_CHAINS, *shape)
     return (
         np.stack([g.mean() for g in gaussian]),
+        expected.mean(axis=1),
+        _without_mean(expected).var(axis=1, ddof=1) / N_CHAINS,
         samples.reshape(-1, len(truths), *shape),
         chi2.reshape(-1, len(truths)) / n_data,
     )
@@ -179,6 +203,5 @@ def agree(
     )
     seconds = time.perf_counter() - start
     # The mean of a map causes no shear, is the prior's alone, and mixes slowest.
-    chains = found.chains - found.chains.mean(axis=(-2, -1), keepdims=True)
-    chains = chains[..., STEP::STEP, STEP::STEP]
+    chains = _without_mean(found.chains)[..., STEP::STEP, STEP::STEP]
     return score.r_hat(chains), score.effective_sample_size(chains), seconds

@@ -11,12 +11,17 @@ network is the Gaussian score.
 Convolutions wrap around, and so does the Gaussian part: a network trained on squares works on a
 torus of any size, and what lies outside of a survey is an unobserved part of the same torus. Group
 norm, never batch norm: a score must not depend on the fields beside it.
+
+Beside a Gaussian part, F is cut off where P falls below the lowest sigma^2: a map has nothing there
+at any level, and the small errors of many pixels would be all that is.
 """
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
+
+from galsim_hub.score.fourier import multiplicity
 
 from ..config import ScoreNetworkConfig
 
@@ -94,12 +99,25 @@ def image_block(x, level, width: int, config: ScoreNetworkConfig):
     return x + WrappedConvolution(width, "zeros")(h)
 
 
+class Blocks(layers.Layer):
+    """Take squares of pixels together, as channels of one, or apart again."""
+
+    def __init__(self, side: int, *, is_apart: bool = False):
+        super().__init__()
+        self.side = side
+        self.move = tf.nn.depth_to_space if is_apart else tf.nn.space_to_depth
+
+    def call(self, x):
+        """Return the same numbers in another order."""
+        return self.move(x, self.side) if self.side > 1 else x
+
+
 def build_unet(channels: int, config: ScoreNetworkConfig, outputs: int = 1) -> keras.Model:
     """Return F for images: (n, y, x, channels) and log levels (n, 1) to (n, y, x, outputs)."""
     fields = keras.Input((None, None, channels))
     log_level = keras.Input((1,))
     level = embed_level(log_level, config.embedding)
-    x, passed = WrappedConvolution(config.widths[0])(fields), []
+    x, passed = WrappedConvolution(config.widths[0])(Blocks(config.stem)(fields)), []
     for depth, width in enumerate(config.widths):
         if depth:
             x = layers.Conv2D(width, 2, strides=2)(x)
@@ -112,7 +130,8 @@ def build_unet(channels: int, config: ScoreNetworkConfig, outputs: int = 1) -> k
         for _ in range(config.blocks):
             x = image_block(x, level, width, config)
     x = layers.Activation("silu")(GroupNorm(config.groups)(x))
-    return keras.Model([fields, log_level], WrappedConvolution(outputs, "zeros")(x))
+    x = WrappedConvolution(outputs * config.stem**2, "zeros")(x)
+    return keras.Model([fields, log_level], Blocks(config.stem, is_apart=True)(x))
 
 
 def build_dense(size: int, channels: int, config: ScoreNetworkConfig) -> keras.Model:
@@ -149,14 +168,21 @@ class GaussianPart(layers.Layer):
 
     def call(self, x, sigma):
         """Return the Wiener-filtered images and x / (P + sigma^2), each (n, y, x)."""
-        size = tf.shape(x)[1:]
-        power = self._power(size)
-        modes = tf.signal.rfft2d(x)
-        inverse = 1.0 / (power + sigma[:, None, None] ** 2)
-        # Not a cast, whose gradient would warn of the imaginary part that it drops.
-        response = tf.complex(inverse, tf.zeros_like(inverse))
-        weighted = tf.signal.irfft2d(modes * response, size)
+        power = self._power(tf.shape(x)[1:])
+        weighted = _filtered(x, 1.0 / (power + sigma[:, None, None] ** 2))
         return x - sigma[:, None, None] ** 2 * weighted, weighted
+
+    def smooth(self, x, lowest: float):
+        """Return images (n, y, x) without the scales that are fainter than a noise level."""
+        power = self._power(tf.shape(x)[1:])
+        return _filtered(x, power / (power + lowest**2))
+
+    def expected_loss(self, sigma, size: tuple[int, int]):
+        """Return the mean square of sigma score + noise that the Gaussian score has, (n,)."""
+        power = self._power(tf.constant(size))
+        counts = tf.constant(multiplicity(size[1]), tf.float32)
+        left = counts * power / (power + sigma[:, None, None] ** 2)
+        return tf.reduce_sum(left, axis=(1, 2)) / float(size[0] * size[1])
 
     def _power(self, size: tf.Tensor) -> tf.Tensor:
         ny, nx = size[0], size[1]
@@ -173,6 +199,12 @@ class GaussianPart(layers.Layer):
         return tf.exp(first + (place - tf.cast(below, tf.float32)) * (second - first))
 
 
+def _filtered(x, factor):
+    # Not a cast, whose gradient would warn of the imaginary part that it drops.
+    response = tf.complex(factor, tf.zeros_like(factor))
+    return tf.signal.irfft2d(tf.signal.rfft2d(x) * response, tf.shape(x)[1:])
+
+
 class ScoreNetwork(keras.Model):
     """The score of vectors (n, d) or images (n, y, x) behind noise of level sigma (n,)."""
 
@@ -181,6 +213,7 @@ class ScoreNetwork(keras.Model):
         self.is_image = len(event_shape) == 2
         self.std = self.add_weight(shape=(), initializer="ones", trainable=False, name="std")
         self.gaussian = GaussianPart() if config.gaussian else None
+        self.lowest = config.sigma[0]  # [standard deviations]
         channels = 1 if self.gaussian is None else 2
         if self.is_image:
             self.residual = build_unet(channels, config)
@@ -206,6 +239,8 @@ class ScoreNetwork(keras.Model):
         learned = self.residual([features, log_level], training=training)
         if self.is_image:
             learned = learned[..., 0]
+        if self.gaussian is not None:
+            learned = self.gaussian.smooth(learned, self.lowest * std)
         return std / spread * learned - level * weighted
 
     def _column(self, sigma):
@@ -214,4 +249,4 @@ class ScoreNetwork(keras.Model):
 
 def multiple_of(config: ScoreNetworkConfig) -> int:
     """Return what the sides of images must be a multiple of [pixels]."""
-    return 2 ** (len(config.widths) - 1)
+    return config.stem * 2 ** (len(config.widths) - 1)

@@ -1,7 +1,9 @@
 """What the training loop does for a score prior: denoising score matching.
 
 The loss is sigma^2 |score(y + sigma n, sigma) + n / sigma|^2 a value, with sigma even in its
-logarithm (Vincent 2011; Song and Ermon 2019, arXiv:1907.05600).
+logarithm (Vincent 2011; Song and Ermon 2019, arXiv:1907.05600). Beside a Gaussian part it is
+divided by what the Gaussian score alone would have: 1 is the Wiener filter at every level. Without
+this, high levels, where smooth fields lose little of the noise, would count for nothing.
 """
 
 import pathlib
@@ -110,10 +112,16 @@ class ScoreTask:
         denoising_figure(x, rows).savefig(path, dpi=80)
 
     def _errors(self, x: tf.Tensor, sigma: tf.Tensor, noise: tf.Tensor, *, training: bool):
-        """Return squared errors of the noise, without the margin of images."""
+        """Return squared errors of the noise, without the margin of images.
+
+        Beside a Gaussian part: in units of what that one leaves.
+        """
         column = self.model._column(sigma)
         seen = self.model.scaled if training else self._scaled
         errors = (seen(x + column * noise, sigma, training=training) + noise) ** 2
+        if self.model.gaussian is not None:
+            size = (self.config.data.crop, self.config.data.crop)
+            errors /= self.model.gaussian.expected_loss(sigma, size)[:, None, None]
         margin = self.config.data.margin
         if not margin:
             return errors

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from galsim_hub import score
 from galsim_hub.score import GaussianPrior, ScorePrior, loop_defect
 from galsim_hub.score.fourier import wavenumbers
 
@@ -17,6 +18,11 @@ POINTS = 4000
 FIELDS = 64
 MOON_LEVELS = (0.05, 0.1, 0.2, 0.5, 1.0)
 FIELD_LEVELS = (0.05, 0.1, 0.3, 1.0, 3.0)  # [standard deviations]
+MAP_LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # the last is about that of one pixel of COSMOS
+DATA_LEVEL = 0.5  # noise of the data whose posterior is sampled [standard deviations]
+POSTERIOR_STEPS = 20
+BAND_EDGES = (0.2, 0.4, 0.8, 1.6, 2.4, 4.5)  # [radian / pixel]; below, there are few modes
+AT_ONCE = 500  # maps that are transformed together
 LOW, HIGH = 0.15, 2.0  # [radian / pixel] where power spectra are compared
 
 
@@ -91,8 +97,39 @@ def measure_field(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row
         rows.append(Row(f"MSE over the Wiener filter's, {level:g} std", f"{excess:.4f}", "1.02"))
     drawn = prior.sample(FIELDS, SEED, shape)
     rows.append(power_row(drawn, fields, "0.03"))
+    rows += posterior_rows(prior, exact, fields)
     rows.append(defect(prior, fields, 0.1 * prior.std))
     return f"{FIELDS} fields never seen, {shape[0]}x{shape[1]} pixels.", rows
+
+
+def posterior_rows(prior: ScorePrior, exact: GaussianPrior, fields: np.ndarray) -> list[Row]:
+    """Sample the posterior of each field behind white noise, once."""
+    level = DATA_LEVEL * prior.std
+    noise = np.random.default_rng(SEED + 2).standard_normal(fields.shape)
+    data = fields + level * noise
+    likelihood = score.GaussianLikelihood(score.Identity(), data, level, is_batch=True)
+    # All of the noise is the field's, so that one sweep forgets where it started.
+    found = score.noise_splitting(
+        prior, likelihood, data, seed=SEED, n_steps=POSTERIOR_STEPS, n_warmup=0
+    )
+    assert found.expected is not None
+    wiener = exact.denoise(data, level).numpy()
+    gap = np.linalg.norm(found.expected - wiener) / np.linalg.norm(wiener)
+    # Samples less the exact mean have the exact posterior's variance, mode by mode.
+    variance = exact.power * level**2 / (exact.power + level**2)
+    squares = np.abs(np.fft.rfft2(found.samples - wiener, norm="ortho")) ** 2
+    ratios = np.mean(squares, axis=0) / variance
+    which = np.digitize(wavenumbers(fields.shape[1:]), BAND_EDGES)
+    bands = [ratios[which == band].mean() for band in range(1, len(BAND_EDGES))]
+    return [
+        Row("posterior mean off the Wiener filter, rel. L2", f"{gap:.4f}", "0.05"),
+        Row(
+            f"posterior variance by theory in {len(bands)} bands",
+            f"{min(bands):.3f}-{max(bands):.3f}",
+            "0.95-1.05",
+        ),
+        power_row(found.samples, fields, "0.05", "posterior samples"),
+    ]
 
 
 def measure_maps(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]]:
@@ -104,7 +141,7 @@ def measure_maps(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]
     noise = np.random.default_rng(SEED).standard_normal(fields.shape).astype(np.float32)
     inside = slice(config.data.margin, config.data.crop - config.data.margin)
     rows = []
-    for level in FIELD_LEVELS[1:]:
+    for level in MAP_LEVELS:
         sigma = level * prior.std
         x = fields + sigma * noise
         mine, rival = (
@@ -120,10 +157,10 @@ def measure_maps(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row]
     return protocol, rows
 
 
-def power_row(drawn: np.ndarray, fields: np.ndarray, bar: str) -> Row:
+def power_row(drawn: np.ndarray, fields: np.ndarray, bar: str, what: str = "samples") -> Row:
     """Say how far power spectra are apart in the worst bin."""
     worst = float(np.max(np.abs(power_ratios(drawn, fields)[0] - 1.0)))
-    return Row("power of samples, worst of 8 bins off by", f"{worst:.3f}", bar)
+    return Row(f"power of {what}, worst of 8 bins off by", f"{worst:.3f}", bar)
 
 
 def power_ratios(drawn: np.ndarray, fields: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,14 +169,20 @@ def power_ratios(drawn: np.ndarray, fields: np.ndarray) -> tuple[np.ndarray, np.
     The edges of the bins [radian / pixel] come second.
     """
     window = np.outer(*(np.hanning(side + 2)[1:-1] for side in fields.shape[1:]))
-    squares = [
-        np.mean(np.abs(np.fft.rfft2(maps * window, norm="ortho")) ** 2, axis=0).ravel()
-        for maps in (drawn, fields)
-    ]
+    squares = [_mean_squares(maps, window) for maps in (drawn, fields)]
     edges = np.geomspace(LOW, HIGH, 9)
     which = np.digitize(wavenumbers(fields.shape[1:]).ravel(), edges)
     sums = [np.bincount(which, values, minlength=10)[1:9] for values in squares]
     return sums[0] / sums[1], edges
+
+
+def _mean_squares(maps: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Return the mean square of every mode, a part of the maps at a time."""
+    parts = [
+        np.sum(np.abs(np.fft.rfft2(some * window, norm="ortho")) ** 2, axis=0)
+        for some in np.array_split(maps, -(-len(maps) // AT_ONCE))
+    ]
+    return np.sum(parts, axis=0).ravel() / len(maps)
 
 
 def defect(prior: ScorePrior, clean: np.ndarray, sigma: float) -> Row:

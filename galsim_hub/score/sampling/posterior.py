@@ -23,10 +23,14 @@ class Posterior:
         A draw of every chain after the other.
     diagnostics : dict
         What the sampler says of itself, by name.
+    expected : ndarray of float32, shape (chains, ...), optional
+        The mean field by the reckoning of every chain, where a sampler knows the mean of what it
+        draws from: it scatters less than the mean of draws.
     """
 
     chains: Array
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    expected: Array | None = None
 
     @property
     def samples(self) -> Array:
@@ -35,8 +39,9 @@ class Posterior:
 
     @property
     def mean(self) -> Array:
-        """The mean of the samples, shape event_shape."""
-        return np.asarray(self.samples.mean(axis=0))
+        """The mean of the posterior, shape event_shape: of `expected`, or of the samples."""
+        values = self.samples if self.expected is None else self.expected
+        return np.asarray(values.mean(axis=0))
 
     @property
     def std(self) -> Array:
