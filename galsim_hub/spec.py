@@ -334,8 +334,8 @@ def _check_schema(card: Mapping[str, Any], path: Path) -> None:
         error = jsonschema.exceptions.best_match(errors)
     except (TypeError, ValueError) as strange:  # a name that is no text, a number of 5,000 digits
         raise CardError(
-            f"Card {path} cannot be checked ({str(strange)[:200]}): write names as texts, and numbers "
-            "short.",
+            f"Card {path} cannot be checked ({str(strange)[:200]}): write names as texts, and "
+            "numbers short.",
             str(path),
         ) from strange
     if error is not None:
