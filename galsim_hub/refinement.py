@@ -3,10 +3,11 @@
 An encoder answers in one pass for any galaxy, and a few percent off for a bright one, where a few
 percent are many times the noise. `refine` goes on from its answer by Levenberg-Marquardt steps
 (Marquardt 1963, J. SIAM 11, 431) on the posterior itself: the squared residuals behind the PSF over
-the noise variance, plus the squared code, as the prior is near the standard normal. A generated
-galaxy sits in the middle of its stamp and an observed one a pixel or so beside it, so its centre is
-searched with the code. Derivatives are finite differences of the decoder, so that any engine will
-do.
+the noise variance, plus the squared code over that of a wide normal prior, four times as wide as the
+galaxies of the training set lie: real ones lie beside them, and the image should say where. A
+generated galaxy sits in the middle of its stamp and an observed one a pixel or so beside it, so its
+centre is searched with the code. Derivatives are finite differences of the decoder, so that any
+engine will do.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ __all__ = ["Refined", "refine"]
 
 Array = NDArray[np.float32]
 
-_STEP = 0.02  # of a finite difference: the code's scale is 1, the decoder's rounding 1e-7
+_STEP = 0.005  # of a finite difference, in standard deviations: the decoder rounds to 1e-7
 _ITERATIONS = 25
 _TOLERANCE = 1e-3  # [nat] of improvement that ends the search
+_SPREAD = 4.0  # standard deviation of a code's entries, before the image is seen
 _OFFSET = 2.0  # [pixel] standard deviation of the centre along each axis, before the image is seen
 _FIRST_DAMPING, _EASE, _STIFFEN, _STIFFEST = 1e-2, 0.2, 5.0, 1e6
 
@@ -72,8 +74,8 @@ def refine(
     Refined
     """
     seen = _Seen(decode, image, psf, weight)
-    # The centre joins the code, in units in which its prior is standard normal too.
-    found, damping = np.append(start.astype(np.float64), [0.0, 0.0]), _FIRST_DAMPING
+    # The centre joins the code, all in units in which the prior is standard normal.
+    found, damping = np.append(start.astype(np.float64) / _SPREAD, [0.0, 0.0]), _FIRST_DAMPING
     residual, slope = seen.linearise(found)
     cost = _cost(residual, found)
     for _ in range(_ITERATIONS):
@@ -95,7 +97,7 @@ def refine(
             break
     covariance = np.linalg.inv(slope @ slope.T + np.eye(len(found)))
     scale = np.sqrt(np.diag(covariance)[:-2])
-    parts = (found[:-2], scale, _OFFSET * found[-2:])
+    parts = (_SPREAD * found[:-2], _SPREAD * scale, _OFFSET * found[-2:])
     return Refined(*(part.astype(np.float32) for part in parts))
 
 
@@ -120,7 +122,8 @@ class _Seen:
     def residuals(self, found: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return model less data over the noise, (n, number of pixels that count)."""
         shape = (self._length, self._length)
-        galaxies = self._decode(found[:, :-2].astype(np.float32)).astype(np.float64)
+        codes = (_SPREAD * found[:, :-2]).astype(np.float32)
+        galaxies = self._decode(codes).astype(np.float64)
         x, y = (np.exp(found[:, k, None] * self._wave) for k in (-2, -1))
         phase = y[:, :, None] * x[:, None, : self._transform.shape[1]]
         transforms = np.fft.rfft2(galaxies, s=shape) * self._transform * phase

@@ -75,5 +75,5 @@ def test_without_signal_the_prior_answers(psf):
     image = np.zeros((SIZE, SIZE), np.float32)
     found = refine(gaussians, image, psf, 1e-12 * WEIGHT, np.float32([1.0, -2.0, 0.5]))
     np.testing.assert_allclose(found.mean, 0.0, atol=1e-3)
-    np.testing.assert_allclose(found.scale, 1.0, rtol=1e-3)
+    np.testing.assert_allclose(found.scale, 4.0, rtol=1e-3)  # as wide as the prior
     np.testing.assert_allclose(found.offset, 0.0, atol=1e-3)

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--morphology-count", type=int, help="of which statmorph measures so many (default: all)"
     )
     parser.add_argument(
+        "--sersic-morphology-count", type=int, help="the same for the Sersic fits, if fewer"
+    )
+    parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=["population"], help="what to measure now"
     )
     parser.add_argument("--processes", type=int, help="how many measure (default: all cores)")

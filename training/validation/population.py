@@ -46,7 +46,8 @@ def population_part(data: Table, generated: Table, sersic: Table, split: str) ->
         ),
         *_failures(data, generated, sersic),
     ]
-    return Part("population", _protocol(data, split), quantities, _details(data, generated, sersic))
+    protocol = _protocol(data, sersic, split)
+    return Part("population", protocol, quantities, _details(data, generated, sersic))
 
 
 def column(table: Table, name: str) -> np.ndarray:
@@ -155,10 +156,12 @@ def _failures(data: Table, generated: Table, sersic: Table) -> list[Quantity]:
     ]
 
 
-def _protocol(data: Table, split: str) -> str:
-    count, tried = len(data["flux"]), int(data["tried"][0])
+def _protocol(data: Table, sersic: Table, split: str) -> str:
+    count, tried, rival = len(data["flux"]), int(data["tried"][0]), int(sersic["tried"][0])
+    morphology = f"{tried:,} for morphology"
+    morphology += f", {rival:,} of the Sersic fits" if rival < tried else ""
     return (
-        f"{count:,} galaxies at the conditions of the {split} split ({tried:,} for morphology); "
+        f"{count:,} galaxies at the conditions of the {split} split ({morphology}); "
         "data, generated galaxies and single-Sersic fits with the same PSFs and noise levels. HSM "
         "adaptive moments on 128 px; statmorph on the central 64 px. Bias is that of the median of "
         "flux relative to the magnitude's, of HSM sigma relative to flux_radius. Errors by "

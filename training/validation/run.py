@@ -73,6 +73,8 @@ class Validation:
     def _table(self, kind: str) -> Table:
         options = self.options
         wanted = options.count if options.morphology_count is None else options.morphology_count
+        if kind == "sersic" and options.sersic_morphology_count is not None:
+            wanted = min(wanted, options.sersic_morphology_count)
         if wanted:
             morphology.require_statmorph()
         return measure_kind(
