@@ -3,10 +3,10 @@
 An encoder answers in one pass for any galaxy, and a few percent off for a bright one, where a few
 percent are many times the noise. `refine` goes on from its answer by Levenberg-Marquardt steps
 (Marquardt 1963, J. SIAM 11, 431) on the posterior itself: the squared residuals behind the PSF over
-the noise variance, plus the squared code over that of a wide normal prior, four times as wide as the
-galaxies of the training set lie: real ones lie beside them, and the image should say where. A
-generated galaxy sits in the middle of its stamp and an observed one a pixel or so beside it, so its
-centre is searched with the code. Derivatives are finite differences of the decoder, so that any
+the noise variance, plus the squared code over that of a wide normal prior. It is four times as wide
+as the galaxies of the training set lie: real ones lie beside them, and the image should say where.
+A generated galaxy sits in the middle of its stamp and an observed one a pixel or so beside it, so
+its centre is searched with the code. Derivatives are finite differences of the decoder, so that any
 engine will do.
 """
 
