@@ -126,11 +126,10 @@ class ExportConfig:
 class Config:
     """The whole recipe of a module: data, two models, two fits, export.
 
-    `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules that have
-    seen no galaxy in common tell what a module learnt by heart. With `learned_prior` the prior of
-    the latents is not the standard normal but a flow of the recipe's shape, fitted along.
-    `start_from` is the workdir of a recipe whose auto-encoder and flow, as such a prior, the fit
-    goes on from. With `fit_clumps` it is learned how much light is in clumps.
+    `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules with no
+    galaxy in common tell what is learnt by heart. With `learned_prior` the prior of the latents is
+    a flow of the recipe's shape, fitted along. `start_from` is the workdir of a recipe whose
+    auto-encoder and flow the fit goes on from. With `fit_clumps` the light in clumps is learned.
     """
 
     workdir: str
