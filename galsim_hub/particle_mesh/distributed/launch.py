@@ -161,7 +161,7 @@ def _run_threads(
     for error in errors:
         if not isinstance(error, PeerError):
             raise error
-    dead = _find_dead(peers) if dead is None and errors else dead
+    dead = _wait_for_dead(peers) if dead is None and errors else dead
     if dead is not None:
         raise PeerError(
             f"Process {peers.task} lost process {dead} at {peers.addresses[dead]}: nothing listens "
@@ -192,6 +192,20 @@ def _wait(
         for thread in threads:
             thread.join(PAUSE)
     return dead if any(thread.is_alive() for thread in threads) else None
+
+
+def _wait_for_dead(peers: Peers) -> int | None:
+    """Return the process whose end broke an exchange, if it was an end.
+
+    A process that is killed closes its connections one by one: an exchange breaks before its server
+    has gone.
+    """
+    end = time.monotonic() + GRACE
+    dead = _find_dead(peers)
+    while dead is None and time.monotonic() < end:
+        time.sleep(PAUSE)
+        dead = _find_dead(peers)
+    return dead
 
 
 def _find_dead(peers: Peers) -> int | None:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import socket
+import threading
 import time
+
+from galsim_hub.peers import Peers
+
+# The package has a function of the same name.
+launch = importlib.import_module("galsim_hub.particle_mesh.distributed.launch")
 
 LONGEST = 60.0  # [s]: two seconds between looks, five of grace, and the end of two processes
 
@@ -15,6 +23,13 @@ def test_a_killed_process_ends_the_run_with_a_clear_error(run_script):
     assert result.returncode == 1
     assert "task 1 was ended by SIGKILL" in result.stderr
     assert "PeerError: Process 0 lost process 1" in result.stderr
+
+
+def test_a_process_is_found_dead_though_its_server_outlives_its_connections():
+    server = socket.create_server(("127.0.0.1", 0))
+    peers = Peers(("127.0.0.1:1", f"127.0.0.1:{server.getsockname()[1]}"), task=0)
+    threading.Timer(0.5, server.close).start()
+    assert launch._wait_for_dead(peers) == 1
 
 
 def test_a_script_that_fails_is_named(run_script, tmp_path):
