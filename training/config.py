@@ -126,10 +126,10 @@ class ExportConfig:
 class Config:
     """The whole recipe of a module: data, two models, two fits, export.
 
-    `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules with no
-    galaxy in common tell what is learnt by heart. With `learned_prior` the prior of the latents is
     a flow of the recipe's shape, fitted along. `start_from` is the workdir of a recipe whose
     auto-encoder and flow the fit goes on from. With `fit_clumps` the light in clumps is learned.
+    With `importance` the flow is fitted to so many weighted samples of each galaxy (see
+    `training.importance`).
     """
 
     workdir: str
@@ -143,6 +143,7 @@ class Config:
     learned_prior: bool = False
     start_from: str | None = None
     fit_clumps: FitConfig | None = None
+    importance: int = 0
     kind: str = "galaxy"
 
     def __post_init__(self) -> None:

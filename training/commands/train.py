@@ -85,8 +85,13 @@ def flow_task(config: Config):
     from ..tasks import FlowTask, VAETask, load_best
 
     task = VAETask(config)
-    load_best(task.model, pathlib.Path(config.workdir) / "vae")
-    latents = cached_latents(task.vae, task.stamps, pathlib.Path(config.workdir) / "latents.npz")
+    workdir = pathlib.Path(config.workdir)
+    load_best(task.model, workdir / "vae")
+    latents = cached_latents(task.vae, task.stamps, workdir / "latents.npz")
+    if config.importance:
+        from ..importance import cached_samples
+
+        latents = cached_samples(task, config.importance, workdir / "samples.npz")
     return FlowTask(config, latents)
 
 
