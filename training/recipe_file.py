@@ -10,13 +10,11 @@ from .config import (
     AblationConfig,
     Config,
     ConvergenceConfig,
-    HaloConfig,
-    RimConfig,
     ScoreConfig,
-    SimulatorConfig,
 )
 from .errors import ConfigError
 from .galaxies_config import GalaxyMapsConfig
+from .mesh_config import HaloConfig, RimConfig, SimulatorConfig
 from .parsing import apply, build
 
 Recipe = (

@@ -22,9 +22,9 @@ import pyccl
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 from galsim_hub import particle_mesh as pm
-from training.config import HaloConfig
 from training.halo.catalogue import LEAST_FRIENDS
 from training.halo.data import FIRST_SEEDS, box_of, load, particle_mass
+from training.mesh_config import HaloConfig
 from training.recipe_file import load_config
 
 CONFIG = "training/configs/halo_field.yaml"

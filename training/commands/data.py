@@ -3,9 +3,10 @@
 import argparse
 import json
 
-from ..config import AblationConfig, Config, ConvergenceConfig, HaloConfig, ScoreConfig
+from ..config import AblationConfig, Config, ConvergenceConfig, ScoreConfig
 from ..errors import ConfigError
 from ..galaxies_config import GalaxyMapsConfig
+from ..mesh_config import HaloConfig
 from ..recipe_file import Recipe
 
 

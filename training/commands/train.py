@@ -4,8 +4,9 @@ import argparse
 import json
 import pathlib
 
-from ..config import Config, HaloConfig, RimConfig, ScoreConfig
+from ..config import Config, ScoreConfig
 from ..errors import ConfigError
+from ..mesh_config import HaloConfig, RimConfig
 from ..recipe_file import Recipe
 
 # The fits of a recipe, by its kind.

@@ -11,8 +11,9 @@ import tensorflow as tf
 from galsim_hub import particle_mesh as pm
 from galsim_hub.particle_mesh.paint import paint
 
-from ..config import HaloConfig, HaloDataConfig, fingerprint
+from ..config import fingerprint
 from ..errors import DataError
+from ..mesh_config import HaloConfig, HaloDataConfig
 from .catalogue import find_haloes
 
 CRITICAL_DENSITY = 2.775e11  # [h^2 Msun / Mpc^3]

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from ..config import HaloConfig
+from ..mesh_config import HaloConfig
 from ..release import (
     begin_card,
     fidelity_table,

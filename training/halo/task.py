@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
 
-from ..config import HaloConfig, fingerprint
+from ..config import fingerprint
 from ..errors import ConfigError
+from ..mesh_config import HaloConfig
 from .data import box_of, load, mass_field
 from .measure import compare
 from .network import HaloNetwork

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from galsim_hub.particle_mesh.learned import N_FEATURES
 
-from ..config import RimConfig
+from ..mesh_config import RimConfig
 from ..release import (
     begin_card,
     fidelity_table,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from galsim_hub.particle_mesh.learned import N_FEATURES
 
-from ..config import RimConfig
+from ..mesh_config import RimConfig
 
 
 class PeriodicConv(keras.layers.Layer):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from galsim_hub import particle_mesh as pm
 from galsim_hub.particle_mesh.learned import learned_steps
 
-from ..config import RimConfig
+from ..mesh_config import RimConfig
 from .network import RimNetwork
 
 VALIDATION_SEED = 2**32  # above all seeds of training

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from ..config import SimulatorConfig
+from ..mesh_config import SimulatorConfig
 from ..release import begin_card, folder_of, new_version, save_card, write_program
 from .program import Program
 

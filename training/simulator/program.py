@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
 
-from ..config import SimulatorConfig
+from ..mesh_config import SimulatorConfig
 
 COSMOLOGY = ("Omega_m", "Omega_b", "h", "n_s", "sigma8", "w0", "wa")
 OUTPUTS = ("density", "displacement")
