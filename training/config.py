@@ -126,6 +126,8 @@ class ExportConfig:
 class Config:
     """The whole recipe of a module: data, two models, two fits, export.
 
+    `half` (0 or 1) trains on one half of the training split, chosen by IDENT: two modules with no
+    galaxy in common tell what is learnt by heart. With `learned_prior` the prior of the latents is
     a flow of the recipe's shape, fitted along. `start_from` is the workdir of a recipe whose
     auto-encoder and flow the fit goes on from. With `fit_clumps` the light in clumps is learned.
     With `importance` the flow is fitted to so many weighted samples of each galaxy (see
