@@ -24,7 +24,7 @@ from . import losses
 from .config import Config
 from .data.noise import draw_noise
 from .data.pipeline import StampSet
-from .models.base import base_parameters, softened_sersic
+from .models.base import TINY, base_parameters, softened_sersic
 from .models.clumps import MEAN_INVERSE_NUMBER, Clumpiness, clump_features, hosting
 from .models.vae import VAE
 
@@ -130,7 +130,7 @@ class Clumps:
         residual = stamps["image"] - losses.convolve(self.vae.decode(mean)[0], stamps["psf"])
         params = base_parameters(raw, self.vae.components)
         light = softened_sersic(params, self.vae.stamp_size)
-        light /= tf.reduce_sum(light, axis=[2, 3], keepdims=True) + 1e-30
+        light /= tf.reduce_sum(light, axis=[2, 3], keepdims=True) + TINY
         flux = tf.exp(log_flux) * params["share"] * hosting(params)
         signal, information = score_test(
             residual, stamps["psf"], self.power, stamps["noise_variance"], light, flux
@@ -175,7 +175,7 @@ class ClumpTask:
         return tf.reduce_mean(weight * (signal - expected) ** 2) / self.mean_weight
 
     def validate(self) -> dict[str, float]:
-        """Return the loss on the validation split, and the mean largest share squared."""
+        """Return the loss on the validation split, and the mean of the largest share."""
         held_out = {k: tf.constant(v) for k, v in self.tables["validation"].items()}
         parts = self.loss(held_out, tf.constant(0), tf.constant([0, 0]))
         share = tf.reduce_mean(self.model(held_out["features"]))

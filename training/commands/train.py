@@ -30,9 +30,7 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
     """Fit what is asked for and print where each run ended."""
     if config.kind not in FITS:
         raise ConfigError(f"A recipe of kind {config.kind!r} has nothing to fit: export it.")
-    names = FITS[config.kind]
-    if isinstance(config, Config):
-        names = config.fits
+    names = config.fits if isinstance(config, Config) else FITS[config.kind]
     if args.only is not None and args.only not in names:
         raise ConfigError(f"The recipe has no fit of {args.only}, only {', '.join(names)}.")
     for name in names:
