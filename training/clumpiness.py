@@ -27,6 +27,7 @@ from .data.pipeline import StampSet
 from .models.base import TINY, base_parameters, softened_sersic
 from .models.clumps import MEAN_INVERSE_NUMBER, Clumpiness, clump_features, hosting
 from .models.vae import VAE
+from .tables import cached, random_rows
 
 GALAXIES = {"train": 10_240, "validation": 1024}
 BATCH = 64
@@ -153,12 +154,7 @@ class ClumpTask:
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield random rows of the table, a function of seed and step."""
-        train = self.tables["train"]
-        while True:
-            rng = np.random.default_rng([self.fit.seed, step])
-            rows = rng.integers(len(train["signal"]), size=self.fit.batch)
-            yield {k: tf.constant(v[rows]) for k, v in train.items()}
-            step += 1
+        return random_rows(self.tables["train"], self.fit, step)
 
     def loss(
         self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor
@@ -194,17 +190,9 @@ def cached_tables(
     vae: VAE, stamps: StampSet, path: pathlib.Path
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the tables of train and validation splits, measured once an auto-encoder."""
-    weights = [w.tobytes() for n in (vae.encoder, vae.trunk) for w in n.get_weights()]
-    mine = hashlib.sha256(b"".join(weights)).hexdigest()
-    if path.is_file():
-        with np.load(path) as file:
-            if str(file["networks_sha256"]) == mine:
-                return {s: {k: file[f"{s}/{k}"] for k in NAMES} for s in GALAXIES}
     clumps = Clumps(vae, stamps)
-    counts = {split: min(count, stamps.count(split)) for split, count in GALAXIES.items()}
-    tables = {split: clumps.table(split, count) for split, count in counts.items()}
-    arrays = {f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()}
-    part = path.with_name("part." + path.name)
-    np.savez(part, networks_sha256=mine, **arrays)
-    part.replace(path)
-    return tables
+
+    def make(split: str) -> dict[str, np.ndarray]:
+        return clumps.table(split, min(GALAXIES[split], stamps.count(split)))
+
+    return cached(path, [vae.encoder, vae.trunk], NAMES, make)

@@ -10,12 +10,12 @@ greatest is that of the greatest likelihood of all images, whatever the posterio
 they are wide enough (Burda et al. 2016, arXiv:1509.00519, with decoder and samples held fixed).
 """
 
-import hashlib
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
+from .tables import cached
 from .tasks import VAETask
 
 WIDER = 1.2  # samples are drawn from posteriors so much wider than the encoder's
@@ -58,17 +58,6 @@ def cached_samples(
     task: VAETask, count: int, path: pathlib.Path
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the tables of train and validation splits, made once an auto-encoder and count."""
-    weights = [w.tobytes() for n in task.vae.networks for w in n.get_weights()]
-    mine = hashlib.sha256(b"".join([*weights, str(count).encode()])).hexdigest()
-    splits = ("train", "validation")
-    if path.is_file():
-        with np.load(path) as file:
-            if str(file["made_by"]) == mine:
-                return {s: {k: file[f"{s}/{k}"] for k in NAMES} for s in splits}
-    sampler = Sampler(task, count)
-    tables = {split: sampler.table(split) for split in splits}
-    part = path.with_name("part." + path.name)
-    arrays = {f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()}
-    np.savez(part, made_by=mine, **arrays)
-    part.replace(path)
-    return tables
+    # Another count is another file: the networks alone say whether one is current.
+    path = path.with_stem(f"{path.stem}-{count}")
+    return cached(path, task.vae.networks, NAMES, Sampler(task, count).table)

@@ -14,6 +14,7 @@ from .data.pipeline import StampSet
 from .errors import ConfigError
 from .models.flow import ConditionalFlow
 from .models.vae import VAE, VAELoss
+from .tables import random_rows
 
 VALIDATION_STAMPS = 2048
 
@@ -121,12 +122,7 @@ class FlowTask:
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
         """Yield random rows of the posterior table, a function of seed and step."""
-        train = self.latents["train"]
-        while True:
-            rng = np.random.default_rng([self.fit.seed, step])
-            rows = rng.integers(len(train["mean"]), size=self.fit.batch)
-            yield {k: tf.constant(v[rows]) for k, v in train.items()}
-            step += 1
+        return random_rows(self.latents["train"], self.fit, step)
 
     def loss(
         self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor

@@ -65,7 +65,7 @@ def test_a_recipe_with_importance_is_fitted_to_weighted_samples(trained, make_re
     recipe = make_recipe(fit_vae=short, fit_flow=short, importance=3)
     assert fit("vae", recipe)["steps"] == 2
     assert fit("flow", recipe)["steps"] == 2
-    with np.load(f"{recipe.workdir}/samples.npz") as file:
+    with np.load(f"{recipe.workdir}/samples-3.npz") as file:
         assert file["train/samples"].shape[1:] == (3, 4)
         assert np.all(np.isfinite(file["train/log_weight"]))
     monkeypatch.setattr("training.importance.Sampler.table", lambda *_: 1 / 0)
