@@ -158,17 +158,19 @@ def _failures(data: Table, generated: Table, sersic: Table) -> list[Quantity]:
 
 def _protocol(data: Table, sersic: Table, split: str) -> str:
     count, tried, rival = len(data["flux"]), int(data["tried"][0]), int(sersic["tried"][0])
-    morphology = f"{tried:,} for morphology"
-    morphology += f", {rival:,} of the Sersic fits" if rival < tried else ""
+    critical = distances.ks_critical(tried, tried) if tried else np.nan
+    morphology, noise = f"{tried:,} for morphology", f"{critical:.3f} for morphology"
+    if rival < tried:
+        morphology += f", {rival:,} of the Sersic fits"
+    if 0 < rival < tried:
+        noise += f", {distances.ks_critical(tried, rival):.3f} for that of the Sersic fits"
     return (
         f"{count:,} galaxies at the conditions of the {split} split ({morphology}); "
         "data, generated galaxies and single-Sersic fits with the same PSFs and noise levels. HSM "
         "adaptive moments on 128 px; statmorph on the central 64 px. Bias is that of the median of "
         "flux relative to the magnitude's, of HSM sigma relative to flux_radius. Errors by "
         f"bootstrap. Two samples of one population exceed a KS distance of "
-        f"{distances.ks_critical(count, count):.3f} "
-        f"({distances.ks_critical(tried, tried) if tried else np.nan:.3f} for morphology) in 5% of "
-        "cases."
+        f"{distances.ks_critical(count, count):.3f} ({noise}) in 5% of cases."
     )
 
 
