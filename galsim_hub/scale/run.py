@@ -151,15 +151,15 @@ def _check_view(
 ) -> View | None:
     if psf is None and pixel_scale is None and size is None:
         return None
-    is_positive = (pixel_scale or 0.0) > 0.0 and (size or 0) > 0
-    if not isinstance(psf, galsim.GSObject) or not is_positive:
+    scale, side = pixel_scale or 0.0, size or 0
+    if not isinstance(psf, galsim.GSObject) or scale <= 0.0 or side <= 0:
         raise ImageError(
             f"Images need a PSF, a pixel scale and a size, got psf={psf!r}, "
             f"pixel_scale={pixel_scale!r}, size={size!r}. Give all three, above zero, or none for "
             "the module's own stamps.",
             psf,
         )
-    return View(psf, float(pixel_scale), int(size))
+    return View(psf, float(scale), int(side))
 
 
 def _stage(
