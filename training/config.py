@@ -151,6 +151,8 @@ class Config:
     def __post_init__(self) -> None:
         if self.half not in (None, 0, 1):
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
+        if self.importance < 0:
+            raise ConfigError(f"importance counts samples: 0 for none, got {self.importance}.")
         if self.fit_clumps and self.vae.decoder_widths:
             raise ConfigError("fit_clumps needs a decoder without paint: vae.decoder_widths=[].")
 

@@ -152,7 +152,7 @@ def _check_view(
     if psf is None and pixel_scale is None and size is None:
         return None
     scale, side = pixel_scale or 0.0, size or 0
-    if not isinstance(psf, galsim.GSObject) or scale <= 0.0 or side <= 0:
+    if not isinstance(psf, galsim.GSObject) or not (scale > 0.0 and side > 0):
         raise ImageError(
             f"Images need a PSF, a pixel scale and a size, got psf={psf!r}, "
             f"pixel_scale={pixel_scale!r}, size={size!r}. Give all three, above zero, or none for "

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from training.commands.train import fit
 from training.config import FitConfig, FlowConfig
+from training.errors import ConfigError
 from training.loop import Fit
 from training.tasks import FlowTask
 
@@ -90,3 +91,8 @@ def test_weights_are_likelihood_by_proposal(trained, split):
     proposal = -np.sum(0.5 * normal**2 + np.log(scale), axis=1)
     expected = -task.loss.misfit(excess, stamps["conditions"]).numpy() - proposal
     np.testing.assert_allclose(table["log_weight"][:4, 1], expected, rtol=1e-3, atol=1e-2)
+
+
+def test_a_negative_count_of_samples_is_refused(make_recipe):
+    with pytest.raises(ConfigError, match="0 for none, got -3"):
+        make_recipe(importance=-3)
