@@ -62,8 +62,20 @@ index: $(STAMP) ## Write hub_modules/index.json from the cards
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 	$(BIN)/python tests/benchmarks/bench_sampling.py
 
-bench-pm: $(STAMP) ## Time the particle-mesh simulator, and JaxPM and FlowPM with PEER=interpreters that have them
-	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64 10 $(PEER)
+bench-pm: $(STAMP) build/peers/jaxpm/done build/peers/flowpm/done ## Time the particle mesh against JaxPM and FlowPM
+	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64,128 10 build/peers/jaxpm/bin/python build/peers/flowpm/bin/python
+
+build/peers/jaxpm/done:
+	$(PYTHON) -m venv build/peers/jaxpm
+	build/peers/jaxpm/bin/python -m pip install --quiet jaxpm==0.1.6
+	touch $@
+
+# FlowPM's own requirements are of TensorFlow 1, whose distributed form it does not need.
+build/peers/flowpm/done:
+	$(PYTHON) -m venv build/peers/flowpm
+	build/peers/flowpm/bin/python -m pip install --quiet tensorflow tensorflow_probability tf_keras scipy astropy
+	build/peers/flowpm/bin/python -m pip install --quiet --no-deps flowpm==0.1.1
+	touch $@
 
 docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warnings as errors
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ----------
     parser : argparse.ArgumentParser
     """
-    parser.add_argument("--tasks", type=int, required=True, metavar="N", help="processes to start")
+    parser.add_argument(
+        "--tasks", type=_positive, required=True, metavar="N", help="processes to start"
+    )
     parser.add_argument(
         "--grace",
         type=float,
@@ -69,6 +71,13 @@ def run(args: argparse.Namespace) -> int:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def _positive(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"a run needs 1 process or more, got {count}")
+    return count
 
 
 def _free_addresses(n_tasks: int) -> tuple[str, ...]:

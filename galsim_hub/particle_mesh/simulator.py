@@ -226,10 +226,12 @@ class Simulator:
         first = self._spec.training["first_scale_factor"]
         outputs = tf.reshape(tf.cast(scale_factors, tf.float32), [1, -1])
         known = tf.get_static_value(outputs)
-        if known is not None and not np.all(np.diff(known[0], prepend=first) > 0):
+        if known is not None and (
+            not np.all(np.diff(known[0], prepend=first) > 0) or not np.all(known <= 1.0)
+        ):
             raise StepsError(
                 f"The scale factors {known[0].tolist()} do not ascend from {first}, where "
-                f"{self._spec.label} begins. Sort them and leave out what is earlier.",
+                f"{self._spec.label} begins, to at most 1. Sort them and leave out the others.",
                 tuple(known[0].tolist()),
             )
         return outputs

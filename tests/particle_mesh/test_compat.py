@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import BoxError, StepsError
+from galsim_hub.errors import BoxError, CosmologyError, StepsError
 from galsim_hub.particle_mesh.compat import flowpm
 
 STAGES = np.linspace(0.1, 1.0, 4)
@@ -98,3 +98,21 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_without_cells_nbody_is_refused():
     with pytest.raises(BoxError, match="cells along a side"):
         flowpm.nbody(flowpm.Planck15(), tf.zeros([3, 1, 512, 3]), STAGES)
+
+
+def test_calls_of_the_release_and_of_the_repository_are_the_same():
+    cosmo = flowpm.Planck15(Omega_c=0.2)
+    field = flowpm.linear_field(16, 100.0, pm.EisensteinHu(cosmo), None, 1, seed=3)
+    first = flowpm.lpt_init(cosmo, field, 0.1, 1)
+    np.testing.assert_array_equal(flowpm.lpt_init(field, 0.1, 1, cosmo), first)
+    np.testing.assert_array_equal(flowpm.lpt_init(field, 0.1, 1, cosmology=cosmo), first)
+    np.testing.assert_array_equal(flowpm.lpt_init(cosmo=cosmo, linear=field, a=0.1, order=1), first)
+    assert not np.array_equal(flowpm.lpt_init(field, 0.1, 1), first)
+    assert not np.array_equal(flowpm.lpt_init(field, 0.1, 2, cosmo), first)
+    last = flowpm.nbody(cosmo, first, STAGES, 16, 2)
+    np.testing.assert_array_equal(flowpm.nbody(first, STAGES, 16, cosmo, 2, name="NBody"), last)
+    assert not np.array_equal(flowpm.nbody(first, STAGES, 16, pm_nc_factor=2), last)
+    with pytest.raises(CosmologyError, match="not a Cosmology"):
+        flowpm.nbody(first, STAGES, 16, {"Omega0_m": 0.3})
+    with pytest.raises(TypeError, match="cosmology"):
+        flowpm.lpt_init(field, 0.1, 1, cosmo, cosmology=cosmo)

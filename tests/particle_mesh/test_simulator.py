@@ -86,6 +86,7 @@ def test_the_numbers_of_a_seed_have_unit_variance_and_the_large_scales_of_any_gr
         ({"seed": 1, "h": np.nan}, CosmologyError, "finite"),
         ({"seed": 1, "scale_factors": [0.05]}, StepsError, "ascend"),
         ({"seed": 1, "scale_factors": [0.9, 0.5]}, StepsError, "ascend"),
+        ({"seed": 1, "scale_factors": [0.5, 2.0]}, StepsError, "to at most 1"),
     ],
     ids=str,
 )

@@ -3,12 +3,14 @@
 A script that says ``import flowpm`` may say ``from galsim_hub.particle_mesh.compat import flowpm``,
 and finds ``flowpm.cosmology.Planck15`` and ``flowpm.tfpower.linear_matter_power`` there too.
 As there, lengths are in cells, a state is one tensor (3, batch, particle, 3) of positions, momenta
-and forces, and fields are (batch, x, y, z). The growth is this package's: displacements of second
-order are about 1% larger than FlowPM's, whose D2 is that of a universe of matter alone.
+and forces, and fields are (batch, x, y, z). Calls that take a cosmology first, as in FlowPM's
+repository, and those of its release 0.1.1 both work. The growth is this package's: displacements
+of second order are about 1% larger than FlowPM's, whose D2 is that of a universe of matter alone.
 """
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...errors import BoxError, StepsError
+from ...errors import BoxError, CosmologyError, StepsError
 from ..box import Box
 from ..cosmology import Cosmology, Planck15
 from ..gravity import acceleration
@@ -48,9 +50,11 @@ def linear_field(
     nc: int | Sequence[int],
     boxsize: float | Sequence[float],
     pk: Callable[[Any], Any],
+    kvec: Any = None,
     batch_size: int = 1,
     seed: int | None = None,
     dtype: Any = tf.float32,
+    name: str = "",
 ) -> Tensor:
     """Draw linear density fields.
 
@@ -62,12 +66,16 @@ def linear_field(
         Sides [Mpc/h].
     pk : function
         Power [(Mpc/h)^3] of an array of wavenumbers [h/Mpc].
+    kvec : object
+        Has no effect.
     batch_size : int
         Number of fields.
     seed : int, optional
         Of the first field; those after it have the next whole numbers. A new one by default.
     dtype : dtype
         float32 or float64.
+    name : str
+        Has no effect.
 
     Returns
     -------
@@ -88,26 +96,49 @@ def linear_field(
     return _linear_field(Box(nc, boxsize), power, seeds, dtype=dtype)
 
 
+def _cosmology_may_come_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Take a cosmology as the first argument, too; in the release's order it is the fourth."""
+
+    @functools.wraps(function)
+    def call(*args: Any, cosmo: Cosmology | None = None, **named: Any) -> Any:
+        if args and isinstance(args[0], Cosmology):
+            cosmo, args = args[0], args[1:]
+        if cosmo is not None and len(args) > 3:
+            args = (*args[:3], cosmo, *args[3:])
+        elif cosmo is not None:
+            named = {"cosmology": cosmo} | named
+        return function(*args, **named)
+
+    return call
+
+
+@_cosmology_may_come_first
 def lpt_init(
-    cosmo: Cosmology | Tensor,
-    linear: Tensor | None = None,
+    linear: Tensor,
     a: float | Tensor | None = None,
     order: int = 2,
+    cosmology: Cosmology | None = None,
+    kvec: Any = None,
+    name: str = "",
     *,
     a0: float | Tensor | None = None,
 ) -> Tensor:
     """Move particles from the grid to where perturbation theory puts them.
 
+    ``lpt_init(cosmo, linear, a, order)`` does the same.
+
     Parameters
     ----------
-    cosmo : Cosmology or tensor
-        May be left out, for Planck 2015: then the linear field comes first.
     linear : tensor
         Linear density contrast today, shape (batch, nx, ny, nz).
     a : float or tensor
         Scale factor.
     order : int
         1 or 2.
+    cosmology : Cosmology, optional
+        Planck 2015 by default.
+    kvec, name : object
+        Have no effect.
     a0 : float or tensor, optional
         Another name of `a`.
 
@@ -116,8 +147,7 @@ def lpt_init(
     tensor
         Shape (3, batch, particle, 3): positions, momenta and forces [cell].
     """
-    if not isinstance(cosmo, Cosmology):
-        cosmo, linear, a = Planck15(), cosmo, linear if a is None else a
+    cosmo = _cosmology(cosmology)
     linear = tf.convert_to_tensor(linear)
     _check_axes(linear, "A field", "batch", "x", "y", "z")
     box = _cells(linear.shape[1:])
@@ -129,38 +159,43 @@ def lpt_init(
     return _state(particles, box, cosmo)
 
 
+@_cosmology_may_come_first
 def nbody(
-    cosmo: Cosmology | Tensor,
     state: Tensor,
     stages: Any,
     nc: int | Sequence[int] | None = None,
+    cosmology: Cosmology | None = None,
     pm_nc_factor: int = 1,
     return_intermediate_states: bool = False,  # noqa: FBT001, FBT002 - FlowPM's signature
+    name: str = "",
 ) -> Any:
     """Evolve a state with FastPM steps.
 
+    ``nbody(cosmo, state, stages, nc, pm_nc_factor)`` does the same.
+
     Parameters
     ----------
-    cosmo : Cosmology or tensor
-        May be left out, for Planck 2015: then the state comes first.
     state : tensor
         Shape (3, batch, particle, 3), at the first scale factor.
     stages : sequence of float
         Ascending scale factors.
     nc : int or sequence of int
         Cells along each side.
+    cosmology : Cosmology, optional
+        Planck 2015 by default.
     pm_nc_factor : int
         Force mesh cells along a particle cell.
     return_intermediate_states : bool
         Whether to return the state after each step.
+    name : str
+        Has no effect.
 
     Returns
     -------
     tensor or list of (float, tensor)
         The last state, or the scale factor and state after each step.
     """
-    if not isinstance(cosmo, Cosmology):
-        cosmo, state, stages, nc = Planck15(), cosmo, state, stages
+    cosmo = _cosmology(cosmology)
     if nc is None:
         raise BoxError("nbody needs nc, the cells along a side. Give it after the stages.", nc)
     if len(stages) < 2:
@@ -257,6 +292,19 @@ def power_spectrum(field: Tensor, boxsize: float | Sequence[float]) -> tuple[Any
     field = tf.convert_to_tensor(field)
     spectrum = _power_spectrum(field, Box(field.shape[1:], boxsize))
     return spectrum.k, spectrum.power
+
+
+def _cosmology(given: Any) -> Cosmology:
+    if given is None:
+        return Planck15()
+    if not isinstance(given, Cosmology):
+        raise CosmologyError(
+            f"{given!r:.100} is not a Cosmology. Give galsim_hub.particle_mesh.Planck15() or "
+            "another; dicts of FlowPM have other names.",
+            "cosmology",
+            given,
+        )
+    return given
 
 
 def _cells(shape: Sequence[int]) -> Box:

@@ -214,7 +214,7 @@ def _find_dead(peers: Peers) -> int | None:
         host, _, port = address.rpartition(":")
         if task != peers.task:
             try:
-                socket.create_connection((host, int(port)), timeout=PERIOD).close()
+                socket.create_connection((host.strip("[]"), int(port)), timeout=PERIOD).close()
             except ConnectionRefusedError:
                 return task
             except OSError:  # a busy host or network; exchanges have their timeout

@@ -44,7 +44,7 @@ class DistributedBox:
         To the other ranks; its mesh cuts the first two sides.
     largest_displacement : float
         How far a particle may move from where it began along a side that is cut [Mpc/h]. The halo
-        of each block is that and a cell wide.
+        of each block is that and three cells wide.
     resolution : int
         Force mesh cells along a particle cell.
 

@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 
+import pytest
+
 from galsim_hub.peers import Peers
 
 # The package has a function of the same name.
@@ -30,6 +32,22 @@ def test_a_process_is_found_dead_though_its_server_outlives_its_connections():
     peers = Peers(("127.0.0.1:1", f"127.0.0.1:{server.getsockname()[1]}"), task=0)
     threading.Timer(0.5, server.close).start()
     assert launch._wait_for_dead(peers) == 1
+
+
+def test_a_process_on_an_address_of_version_6_is_found_dead():
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    peers = Peers(("[::1]:1", f"[::1]:{server.getsockname()[1]}"), task=0)
+    server.close()
+    assert launch._find_dead(peers) == 1
+
+
+def test_a_run_of_no_processes_is_refused(run_script):
+    result = run_script("die.py", "--seed", "1", n_tasks=-1)
+    assert result.returncode == 2
+    assert "a run needs 1 process or more, got -1" in result.stderr
 
 
 def test_a_script_that_fails_is_named(run_script, tmp_path):
