@@ -42,6 +42,7 @@ from .light_cone import light_cone
 from .lpt import Particles, start
 from .modes import linear_field, linear_modes, white_modes
 from .nbody import evolve, snapshots
+from .paint import paint, read
 from .planes import Plane, born_convergence, density_plane, slab_middles
 from .posterior import Posterior, simulation
 from .power import EisensteinHu, TabulatedPower, sigma
@@ -90,7 +91,9 @@ __all__ = [
     "light_cone",
     "linear_field",
     "linear_modes",
+    "paint",
     "power_spectrum",
+    "read",
     "reconstruct",
     "scale_factors",
     "sharpen",

@@ -42,7 +42,7 @@ def paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     Returns
     -------
     tensor
-        Shape (batch, *shape). Its sum is that of the weights.
+        Shape (batch, ...), as `shape`. Its sum is that of the weights.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
     Parameters
     ----------
     mesh : tensor
-        Shape (batch, *shape) with d sides.
+        Shape (batch, ...) with d sides.
     positions : tensor
         In mesh cells, shape (batch, d, particle).
 
