@@ -16,6 +16,7 @@ from ..errors import MassMapError, MissingExtraError, TableError, suggest
 __all__ = ["COLUMNS", "ShearCatalogue", "read_catalogue"]
 
 COLUMNS = ("ra", "dec", "e1", "e2", "weight")
+LARGEST_ELLIPTICITY = 5.0  # estimates of the shear pass 1; marks of what is missing pass this
 _PARQUET = (".parquet", ".parq", ".pq")
 
 
@@ -37,8 +38,8 @@ class ShearCatalogue:
     Raises
     ------
     MassMapError
-        If lengths differ, a value is not finite where the weight is not zero, a declination or a
-        weight is impossible, or no galaxy has weight.
+        If lengths differ, a value is no number, not finite or no ellipticity where the weight is
+        not zero, a declination or a weight is impossible, or no galaxy has weight.
     """
 
     ra: NDArray[np.float64]
@@ -57,6 +58,8 @@ class ShearCatalogue:
         for name, values in columns.items():
             _check_finite(name, values, kept)
             object.__setattr__(self, name, values[kept])
+        for name in ("e1", "e2"):
+            _check_ellipticity(name, getattr(self, name))
         if (worst := np.abs(self.dec).max()) > 90:
             raise MassMapError(
                 f"A declination of {worst:g} degrees: give dec in degrees.", "dec", float(worst)
@@ -190,11 +193,27 @@ def _to_degrees(column: Any, path: Path) -> Any:
 
 
 def _as_numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    # A masked value is a missing one: FITS and Parquet write them in different ways.
-    filled = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+    try:
+        # A masked value is a missing one: FITS and Parquet write them in different ways.
+        filled = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+    except (TypeError, ValueError) as error:
+        raise MassMapError(
+            f"{name} holds what is no number ({error}). Name a column of numbers.", name
+        ) from error
     if filled.ndim != 1:
         raise MassMapError(f"{name} must be a column, got shape {filled.shape}.", name, values)
     return filled
+
+
+def _check_ellipticity(name: str, values: NDArray[np.float64]) -> None:
+    row = int(np.abs(values).argmax())
+    if abs(values[row]) > LARGEST_ELLIPTICITY:
+        raise MassMapError(
+            f"{name} is {values[row]:g} in row {row} of those with a weight, as catalogues mark "
+            "what was not measured. Give such galaxies the weight 0, or leave them out.",
+            name,
+            float(values[row]),
+        )
 
 
 def _check_weights(weight: NDArray[np.float64]) -> None:

@@ -18,6 +18,7 @@ PIXEL_SCALE = 0.29  # [arcmin] of the maps that score priors are trained on
 MARGIN = 10.0  # [arcmin] around the galaxies: maps of a Fourier transform meet their other side
 STEP = 24  # of the sides in pixels: short factors for Fourier transforms, halves for networks
 WIDEST = 5.0  # [deg] from the middle to a corner: there the plane is 0.8% larger than the sphere
+MOST_PIXELS = 4096**2  # a sample and its gradient are some arrays of that size
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,19 @@ class Field:
             raise MassMapError(
                 f"A map of {self.shape} pixels of {self.pixel_scale} arcmin: give sides of 2 or "
                 "more pixels, and a positive scale.",
+                "pixel_scale",
+                self.pixel_scale,
+            )
+        if not (np.isfinite([self.ra, self.dec]).all() and abs(self.dec) <= 90):
+            raise MassMapError(
+                f"A map around ra {self.ra}, dec {self.dec}: give a centre in degrees.",
+                "centre",
+                (self.ra, self.dec),
+            )
+        if self.shape[0] * self.shape[1] > MOST_PIXELS:
+            raise MassMapError(
+                f"A map of {self.shape[0]}x{self.shape[1]} pixels is more than {MOST_PIXELS:.2g}. "
+                "Choose larger pixels (--pixel-scale, in arcmin), or a part of the catalogue.",
                 "pixel_scale",
                 self.pixel_scale,
             )

@@ -93,12 +93,13 @@ def read_spectrum(path: str | os.PathLike[str] | None = None) -> SpectrumTable:
     if path is None:
         with as_file(files("galsim_hub.mass_mapping") / "convergence_power.ecsv") as own:
             return read_spectrum(own)
+    from astropy.io.registry import IORegistryError
     from astropy.table import Table
 
     try:
         table = Table.read(Path(path))
         return SpectrumTable(np.asarray(table["ell"]), np.asarray(table["power"]))
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, IORegistryError) as error:
         raise MassMapError(
             f"{path} is no power spectrum: {error}. Give an ECSV file with the columns ell and "
             "power [sr].",

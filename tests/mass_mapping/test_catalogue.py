@@ -14,6 +14,7 @@ from galsim_hub.mass_mapping import (
     ShearMap,
     make_shear_map,
     read_catalogue,
+    read_spectrum,
 )
 
 ROWS = {
@@ -102,6 +103,24 @@ def test_all_weights_zero_are_refused():
 def test_declination_beyond_the_pole_is_refused():
     with pytest.raises(MassMapError, match="declination of 91"):
         catalogue_of(dec=[0.0, 91.0, 0.0])
+
+
+def test_what_is_no_number_is_refused():
+    with pytest.raises(MassMapError, match="e1 holds what is no number"):
+        catalogue_of(e1=["a", "b", "c"])
+
+
+def test_marks_of_what_was_not_measured_are_refused_unless_their_weight_is_zero():
+    with pytest.raises(MassMapError, match="e1 is -99 in row 1 .* weight 0"):
+        catalogue_of(e1=[0.1, -99.0, 0.3])
+    assert len(catalogue_of(e1=[0.1, -99.0, 0.3], weight=[1.0, 0.0, 1.0])) == 2
+
+
+@pytest.mark.parametrize("name", ["a.dat", "."])
+def test_what_is_no_table_of_a_spectrum_is_refused(tmp_path, name):
+    (tmp_path / "a.dat").write_text("what?")
+    with pytest.raises(MassMapError, match="is no power spectrum"):
+        read_spectrum(tmp_path / name)
 
 
 def test_columns_of_other_lengths_are_refused():

@@ -67,3 +67,14 @@ def test_part_of_a_wide_catalogue_can_be_mapped():
 def test_map_without_pixels_is_refused(shape, scale):
     with pytest.raises(MassMapError, match="positive scale"):
         Field(0.0, 0.0, shape, scale)
+
+
+@pytest.mark.parametrize("centre", [(np.nan, 0.0), (0.0, np.inf), (0.0, 91.0)])
+def test_impossible_centre_is_refused(centre):
+    with pytest.raises(MassMapError, match="give a centre in degrees"):
+        Field(*centre, (10, 10))
+
+
+def test_map_of_more_pixels_than_fit_is_refused():
+    with pytest.raises(MassMapError, match="Choose larger pixels"):
+        Field(0.0, 0.0, (32_016, 38_016), 1e-3)
