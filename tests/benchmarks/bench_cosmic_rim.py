@@ -1,7 +1,8 @@
 """Compare the learned search with general ones: python tests/benchmarks/bench_cosmic_rim.py.
 
-With the number of boxes and the module: `bench_cosmic_rim.py 3 hub:cosmic_rim`; `--update-card`
-after them writes the table into the module's card. The boxes are none of those of training.
+With the number of boxes and the module: `bench_cosmic_rim.py 12 hub:cosmic_rim`; `--update-card`
+after them writes the table into the module's card. The boxes are none of those of training; the
+longest search is done for the first three of them only.
 """
 
 from __future__ import annotations
@@ -24,58 +25,66 @@ from training.rim.task import Survey
 CONFIG = "training/configs/cosmic_rim.yaml"
 FIRST_SEED = 2**33  # beyond those of training and validation
 SHORTFALL = 0.02
+LONG = 3  # boxes that L-BFGS searches
 PROTOCOL = (
-    "Mean over {n} boxes that training did not see: r(k) of the reconstructed linear field with "
-    "the true one. Printed by `python tests/benchmarks/bench_cosmic_rim.py {n}`."
+    "Mean over {n} boxes that training did not see, {long} for L-BFGS: r(k) of the reconstructed "
+    "linear field with the true one. Differences are means over the same boxes, with their errors "
+    "where they are least. Printed by `python tests/benchmarks/bench_cosmic_rim.py {n}`."
 )
 
 
-def main(n_boxes: str = "3", module: str = "hub:cosmic_rim", update: str = "") -> None:
+def main(n_boxes: str = "12", module: str = "hub:cosmic_rim", update: str = "") -> None:
     """Print the table."""
     config = load_config(CONFIG)
     survey, search = Survey(config), galsim_hub.load(module)
-    box, seconds = survey.box, np.zeros(3)
-    correlations = []
+    ways = {
+        "learned, 10": lambda p: p.linear(search.reconstruct(p)),
+        "Adam, 100": lambda p: pm.reconstruct(p, [pm.Stage(0.0, 100)], method="adam").linear,
+        "annealed L-BFGS, 400": lambda p: pm.reconstruct(p, pm.anneal(p.box, 400)).linear,
+    }
+    found: dict[str, list] = {name: [] for name in ways}
+    seconds = dict.fromkeys(ways, 0.0)
     for i in range(int(n_boxes)):
         fields = survey.observe([FIRST_SEED + i])
         truth = fields["truth"][0]
         posterior = pm.Posterior(
-            fields["observed"][0], config.noise, box, survey.power, survey.posterior.forward
+            fields["observed"][0], config.noise, survey.box, survey.power, survey.posterior.forward
         )
-        ways = {
-            "learned, 10": lambda p: p.linear(search.reconstruct(p)),
-            "Adam, 100": lambda p: pm.reconstruct(p, [pm.Stage(0.0, 100)], method="adam").linear,
-            "annealed L-BFGS, 400": lambda p: pm.reconstruct(p, pm.anneal(p.box, 400)).linear,
-        }
-        found = []
-        for j, way in enumerate(ways.values()):
+        for name in list(ways)[: 3 if i < LONG else 2]:
             start = time.perf_counter()
-            found.append(pm.correlation(way(posterior), truth, box).numpy())
-            seconds[j] += time.perf_counter() - start
-        correlations.append(found)
+            found[name].append(pm.correlation(ways[name](posterior), truth, survey.box).numpy())
+            seconds[name] += time.perf_counter() - start
         print(f"box {i + 1} of {n_boxes}", flush=True)
-    k, r = pm.power_spectrum(truth, box).k, np.mean(correlations, axis=0)
+    k = pm.power_spectrum(truth, survey.box).k
+    r = {name: np.array(values) for name, values in found.items()}
     print(f"{'k [h/Mpc]':>10}" + "".join(f"{name:>22}" for name in ways))
-    for shell, values in zip(k, r.T, strict=True):
+    for shell, values in zip(
+        k, zip(*(x.mean(axis=0) for x in r.values()), strict=True), strict=True
+    ):
         print(f"{shell:10.3f}" + "".join(f"{value:22.4f}" for value in values))
-    print(f"{'s a box':>10}" + "".join(f"{value:22.1f}" for value in seconds / int(n_boxes)))
+    print(f"{'s a box':>10}" + "".join(f"{seconds[x] / len(r[x]):22.1f}" for x in ways))
     rows = [
         {
             "quantity": f"r(k = {shell:.3f} h/Mpc): {', '.join(ways)}",
-            "value": ", ".join(f"{value:.3f}" for value in values),
+            "value": ", ".join(f"{x[:, j].mean():.3f}" for x in r.values()),
             "bar": "",
         }
-        for shell, values in zip(k, r.T, strict=True)
+        for j, shell in enumerate(k)
     ]
-    for j, (name, bar) in enumerate([("Adam, 100", 0.0), ("annealed L-BFGS, 400", -SHORTFALL)], 1):
-        least = np.min(r[0] - r[j])
-        verdict = "held" if least >= bar else "missed"
-        row = {"quantity": f"least r(learned, 10) - r({name})", "value": f"{least:+.3f}"}
-        rows.append(row | {"bar": f"at least {bar:g}: {verdict}"})
-        print(f"{row['quantity']}: {least:+.4f} ({rows[-1]['bar']})")
+    for name, bar in (("Adam, 100", 0.0), ("annealed L-BFGS, 400", -SHORTFALL)):
+        apart = r["learned, 10"][: len(r[name])] - r[name]
+        mean, error = apart.mean(axis=0), apart.std(axis=0, ddof=1) / np.sqrt(len(apart))
+        worst = int(mean.argmin())
+        row = {
+            "quantity": f"least r(learned, 10) - r({name}), at k = {k[worst]:.3f} h/Mpc",
+            "value": f"{mean[worst]:+.4f} +- {error[worst]:.4f}",
+            "bar": f"at least {bar:g}: {'held' if mean[worst] >= bar else 'missed'}",
+        }
+        rows.append(row)
+        print(f"{row['quantity']}: {row['value']} ({row['bar']})")
     if update:
         folder, n_fields = locate(module).folder, search.spec.training["fields"]
-        fidelity = {"protocol": PROTOCOL.format(n=n_boxes), "rows": rows}
+        fidelity = {"protocol": PROTOCOL.format(n=n_boxes, long=LONG), "rows": rows}
         write_card(config, folder, n_fields // config.fit_rim.batch, fidelity)
 
 
