@@ -65,12 +65,13 @@ bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
 bench-pm: $(STAMP) build/peers/jaxpm/done build/peers/flowpm/done ## Time the particle mesh against JaxPM and FlowPM
 	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64,128 10 build/peers/jaxpm/bin/python build/peers/flowpm/bin/python
 
+# packaging is imported by a requirement of JaxPM that does not ask for it.
 build/peers/jaxpm/done:
 	$(PYTHON) -m venv build/peers/jaxpm
-	build/peers/jaxpm/bin/python -m pip install --quiet jaxpm==0.1.6
+	build/peers/jaxpm/bin/python -m pip install --quiet jaxpm==0.1.6 packaging
 	touch $@
 
-# FlowPM's own requirements are of TensorFlow 1, whose distributed form it does not need.
+# Without Mesh TensorFlow, which FlowPM requires and only its distributed form uses.
 build/peers/flowpm/done:
 	$(PYTHON) -m venv build/peers/flowpm
 	build/peers/flowpm/bin/python -m pip install --quiet tensorflow tensorflow_probability tf_keras scipy astropy

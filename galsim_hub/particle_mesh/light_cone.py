@@ -70,7 +70,7 @@ def light_cone(
     planes : list of Plane
         One a slab, for `born_convergence`. Differentiable in the two directions across the line of
         sight, not in when the light crosses a particle; so a gradient by the cosmology lacks what
-        the distances add. It keeps the particles of every step.
+        the distances add. A gradient keeps the particles of every step.
     particles : Particles
         At the last scale factor.
 
