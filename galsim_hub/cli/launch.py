@@ -18,7 +18,7 @@ import sys
 import time
 
 from ..peers import Peers
-from .text import say
+from .text import positive, say
 
 __all__ = ["add_arguments", "run"]
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser : argparse.ArgumentParser
     """
     parser.add_argument(
-        "--tasks", type=_positive, required=True, metavar="N", help="processes to start"
+        "--tasks", type=positive, required=True, metavar="N", help="processes to start"
     )
     parser.add_argument(
         "--grace",
@@ -71,13 +71,6 @@ def run(args: argparse.Namespace) -> int:
         for process in processes:
             process.kill()
             process.wait()
-
-
-def _positive(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"a run needs 1 process or more, got {count}")
-    return count
 
 
 def _free_addresses(n_tasks: int) -> tuple[str, ...]:

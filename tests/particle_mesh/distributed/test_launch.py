@@ -47,7 +47,7 @@ def test_a_process_on_an_address_of_version_6_is_found_dead():
 def test_a_run_of_no_processes_is_refused(run_script):
     result = run_script("die.py", "--seed", "1", n_tasks=-1)
     assert result.returncode == 2
-    assert "a run needs 1 process or more, got -1" in result.stderr
+    assert "--tasks: expected 1 or more, got -1" in result.stderr
 
 
 def test_a_script_that_fails_is_named(run_script, tmp_path):
