@@ -244,7 +244,7 @@ class ConvergenceConfig:
     train: int = 2000
     validation: int = 200
     test: int = 500
-    size: int = 360
+    size: int = 128
     pixel_scale: float = 0.29
     median_redshift: float = 1.26
     alpha: float = 2.0

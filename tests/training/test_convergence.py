@@ -11,11 +11,13 @@ from astropy.io import fits
 from galsim_hub.flat_sky import ARCMIN
 from training.config import ConvergenceConfig
 from training.data.convergence import (
+    CELLS,
     build,
     convergence,
     draw,
     lensing_efficiency,
     read_planes,
+    share_cells,
 )
 from training.errors import ConfigError, DataError
 from training.recipe_file import load_config
@@ -43,7 +45,7 @@ def make_config(tmp_path):
             hdu.header["ANGLE"], hdu.header["OMEGA_M"] = ANGLE, 0.26
         path = tmp_path / "planes.fits"
         fits.HDUList(hdus).writeto(path, overwrite=True)
-        settings = {"train": 3, "validation": 2, "test": 2, "size": 20, "pixel_scale": 5.0}
+        settings = {"train": 3, "validation": 2, "test": 2, "size": 8, "pixel_scale": 5.0}
         return ConvergenceConfig(str(tmp_path / "maps"), str(path), **{**settings, **changes})
 
     return make
@@ -79,23 +81,44 @@ def test_lenses_weigh_by_the_distances_of_the_sources(make_config):
 
 
 def test_held_out_maps_see_no_part_of_a_plane_that_training_maps_see(make_config):
-    config = make_config([wave(SIDE, 1, 1)])
+    rng = np.random.default_rng(5)
+    config = make_config([rng.standard_normal((SIDE, SIDE))])
     planes = read_planes(config)
-    left = np.zeros_like(planes.maps)
-    left[..., : left.shape[-1] // 2] = 1.0
-    planes = planes._replace(maps=left)
-    assert np.all(draw(planes, np.ones(1), config, "train") == 1.0)
+    held_out, train = share_cells(planes, np.ones(1))
+    assert sorted([*held_out, *train]) == list(range(CELLS**2))
+    assert len(train) == len(held_out)
+    side = planes.maps.shape[-1] // CELLS
+    marked = np.zeros_like(planes.maps)
+    for row, column in (divmod(cell, CELLS) for cell in train):
+        marked[:, row * side : (row + 1) * side, column * side : (column + 1) * side] = 1.0
+    planes = planes._replace(maps=marked)
+    assert np.all(draw(planes, np.ones(1), train, config, "train") == 1.0)
     for split in ("validation", "test"):
-        assert np.all(draw(planes, np.ones(1), config, split) == 0.0)
+        assert np.all(draw(planes, np.ones(1), held_out, config, split) == 0.0)
+
+
+def test_the_halves_are_as_alike_as_can_be(make_config):
+    """Cells of which every two are the same but for one pair, which must be parted."""
+    planes = read_planes(make_config([wave(SIDE, 1, 1)]))
+    side = planes.maps.shape[-1] // CELLS
+    rng = np.random.default_rng(6)
+    cells = np.repeat(rng.gamma(1.0, size=(8, side, side)), 2, axis=0) ** 2
+    cells[[2, 3]] *= 3.0
+    maps = np.zeros_like(planes.maps)
+    for k, cell in enumerate(cells):
+        row, column = divmod(k, CELLS)
+        maps[0, row * side : (row + 1) * side, column * side : (column + 1) * side] = cell
+    held_out, _ = share_cells(planes._replace(maps=maps), np.ones(1))
+    assert (2 in held_out) != (3 in held_out)
 
 
 def test_maps_of_one_split_differ_and_come_back_with_their_seed(make_config):
     config = make_config([wave(SIDE, 1, 2), wave(SIDE, 3, 1)])
     planes = read_planes(config)
-    maps = draw(planes, np.ones(2), config, "train")
+    maps = draw(planes, np.ones(2), [0, 5], config, "train")
     assert not np.array_equal(maps[0], maps[1])
-    np.testing.assert_array_equal(maps, draw(planes, np.ones(2), config, "train"))
-    held_out = [draw(planes, np.ones(2), config, split) for split in ("validation", "test")]
+    np.testing.assert_array_equal(maps, draw(planes, np.ones(2), [0, 5], config, "train"))
+    held_out = [draw(planes, np.ones(2), [0, 5], config, split) for split in ("validation", "test")]
     assert not np.array_equal(*held_out)
 
 
@@ -105,16 +128,16 @@ def test_folder_holds_the_splits_and_a_manifest_that_describes_them(make_config,
     manifest = json.loads((tmp_path / "maps" / "manifest.json").read_text())
     assert manifest["counts"] == {"train": 3, "validation": 2, "test": 2}
     maps = np.load(tmp_path / "maps" / "train.npy")
-    assert maps.shape == (3, 20, 20)
+    assert maps.shape == (3, 8, 8)
     assert maps.dtype == np.float32
     spectrum = manifest["power_spectrum"]
     assert len(spectrum["ell"]) == len(spectrum["train"])
     assert not list((tmp_path / "maps").glob("*.part*"))
 
 
-def test_maps_wider_than_half_a_plane_are_refused(make_config):
-    with pytest.raises(ConfigError, match="21 pixels"):
-        build(make_config([wave(SIDE, 1, 1)], size=22))
+def test_maps_wider_than_a_cell_are_refused(make_config):
+    with pytest.raises(ConfigError, match="10 pixels"):
+        build(make_config([wave(SIDE, 1, 1)], size=11))
 
 
 def test_missing_or_other_planes_are_refused(make_config):

@@ -6,15 +6,18 @@ one of the square's eight symmetries, times the lensing efficiency of the plane 
 redshifts, n(z) ~ z^alpha exp(-(z / z0)^beta).
 
 What the planes permit, and what they do not: all of them are epochs of one slab of one simulation,
-so that the same structures come back at other scales and times. Windows of the training maps lie in
-the left half of every plane, those of validation and test maps in the right half: no pixel of a
-plane is in both, but a structure of one plane's left half may be in another's right half.
-Validation and test maps are other draws from the same half. No window crosses the edge of a plane,
-where matter is cut although the potential repeats. The planes were smoothed by about 0.8 arcmin
-before they were published, and the near end of their narrow cone is emptier than the mean universe.
+so that the same structures come back at other scales and times. Every plane is cut into 4 x 4
+cells, and a window lies within one. Training maps have eight of them, validation and test maps, which
+are other draws, the others: no pixel of a plane is in both, but a structure of one plane's cell
+may be in another plane's other cell. Parts of so small a volume differ by factors in power; the
+cells are shared out so that the two halves are as alike in power and skewness as can be. No window
+crosses the edge of a plane, where matter is cut although the potential repeats. The planes were
+smoothed by about 0.8 arcmin before they were published, and the near end of their narrow cone is
+emptier than the mean universe.
 """
 
 import dataclasses
+import itertools
 import json
 import logging
 import os
@@ -31,6 +34,9 @@ from .fetch import check_sha256, sha256_of
 from .split import SPLITS
 
 logger = logging.getLogger(__name__)
+
+CELLS = 4  # of a plane along a side
+BANDS = 8  # of multipoles, in which the halves are compared
 
 
 class Planes(typing.NamedTuple):
@@ -52,17 +58,18 @@ def build(config: ConvergenceConfig) -> dict:
     Raises
     ------
     ConfigError
-        If a map does not fit into half a plane.
+        If a map does not fit into a cell of a plane.
     DataError
         If the planes are missing or are not the ones that the recipe means.
     """
     planes = read_planes(config)
     weights = lensing_efficiency(planes, config)
+    cells = share_cells(planes, weights)
     folder = pathlib.Path(config.directory)
     folder.mkdir(parents=True, exist_ok=True)
     spectra = {}
     for split in SPLITS:
-        maps = draw(planes, weights, config, split)
+        maps = draw(planes, weights, cells[split == "train"], config, split)
         part = folder / f"{split}.part.npy"
         np.save(part, maps)
         os.replace(part, folder / f"{split}.npy")
@@ -77,7 +84,7 @@ def build(config: ConvergenceConfig) -> dict:
         "counts": {split: config.count(split) for split in SPLITS},
         "inputs": {pathlib.Path(config.planes).name: sha256_of(config.planes)},
         "maps": {split: sha256_of(folder / f"{split}.npy") for split in SPLITS},
-        "split": "train: left half of every plane; validation and test: other draws of the right",
+        "cells": {"a side": CELLS, "train": cells[True], "validation and test": cells[False]},
         "efficiency": weights.tolist(),
         "power_spectrum": {"ell": ell.tolist(), **spectra},
         "units": {"maps": "convergence", "power_spectrum": "sr"},
@@ -103,10 +110,10 @@ def read_planes(config: ConvergenceConfig) -> Planes:
     with fits.open(path) as file:
         angle = 60.0 * file[0].header["ANGLE"]
         n = round(angle / config.pixel_scale)
-        if 2 * config.size > n:
+        if config.size > n // CELLS:
             raise ConfigError(
-                f"Maps of {config.size} pixels do not fit into half a plane, {n // 2} pixels of "
-                f"{config.pixel_scale} arcmin: choose a smaller size or pixel_scale."
+                f"Maps of {config.size} pixels do not fit into a cell of a plane, {n // CELLS} "
+                f"pixels of {config.pixel_scale} arcmin: choose a smaller size or pixel_scale."
             )
         maps = np.stack([_refine(convergence(plane.data, angle), n) for plane in file])
         header = {k: np.array([plane.header[k] for plane in file]) for k in ("CHI", "Z")}
@@ -137,17 +144,51 @@ def lensing_efficiency(planes: Planes, config: ConvergenceConfig) -> np.ndarray:
     return lever @ density / density.sum()
 
 
-def draw(planes: Planes, weights: np.ndarray, config: ConvergenceConfig, split: str) -> np.ndarray:
-    """Ray-trace the maps of one split: float32 (n, size, size)."""
+def share_cells(planes: Planes, weights: np.ndarray) -> list[list[int]]:
+    """Return which cells are held out and which are trained on, counted along rows.
+
+    Of all ways to halve them it is the one whose halves differ least, at worst, in the logarithms
+    of the power of maps, in bands of multipoles, and of their third moment.
+    """
+    side = planes.maps.shape[-1] // CELLS
+    taper = np.hanning(side)[:, None] * np.hanning(side)
+    moments = []
+    for row, column in np.ndindex(CELLS, CELLS):
+        y, x = row * side, column * side
+        cell = planes.maps[:, y : y + side, x : x + side]
+        cell = weights[:, None, None] * (cell - cell.mean(axis=(1, 2), keepdims=True))
+        power = power_spectrum(cell * taper, planes.pixel_scale)[1]
+        bands = [band.mean() for band in np.array_split(power, min(BANDS, len(power)))]
+        moments.append([*bands, np.mean(cell**3, axis=(1, 2)).sum()])
+
+    def gap(half: tuple[int, ...]) -> float:
+        sums = np.array([moments[k] for k in half]).sum(axis=0)
+        others = np.sum(moments, axis=0) - sums
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(np.nan_to_num(np.abs(np.log(sums / others)), nan=np.inf).max())
+
+    count = CELLS**2
+    train = min((h for h in itertools.combinations(range(count), count // 2) if 0 in h), key=gap)
+    return [[k for k in range(count) if k not in train], list(train)]
+
+
+def draw(
+    planes: Planes,
+    weights: np.ndarray,
+    cells: list[int],
+    config: ConvergenceConfig,
+    split: str,
+) -> np.ndarray:
+    """Ray-trace the maps of one split, from windows in some cells: float32 (n, size, size)."""
     number = SPLITS.index(split)
-    n, size = planes.maps.shape[-1], config.size
-    half = 0 if split == "train" else n // 2
-    room = n // 2 - size
+    side, size = planes.maps.shape[-1] // CELLS, config.size
     maps = np.zeros((config.count(split), size, size), dtype=np.float32)
     for i, total in enumerate(maps):
         rng = np.random.default_rng([config.seed, number, i])
         for plane, weight in zip(planes.maps, weights, strict=True):
-            y, x = rng.integers(n - size + 1), half + rng.integers(room + 1)
+            row, column = divmod(cells[rng.integers(len(cells))], CELLS)
+            room = rng.integers(side - size + 1, size=2)
+            y, x = row * side + room[0], column * side + room[1]
             window = np.rot90(plane[y : y + size, x : x + size], rng.integers(4))
             total += np.float32(weight) * (window.T if rng.integers(2) else window)
     return maps
