@@ -82,7 +82,7 @@ docs: $(STAMP) ## Build the manual and the hub's page in docs/_build/html, warni
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 	$(BIN)/python docs/hub/build.py docs/_build/html/hub
 
-pictures: $(STAMP) ## Draw the pictures of the survey recipes
+pictures: $(STAMP) ## Draw the pictures of the survey recipes and of examples
 	$(BIN)/python docs/pictures.py
 
 # A fresh environment, so that nothing that was installed by hand is pinned.

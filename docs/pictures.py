@@ -1,4 +1,4 @@
-"""Draw the pictures of the survey recipes: python docs/pictures.py [NAME ...], from the root.
+"""Draw pictures of recipes and examples: python docs/pictures.py [NAME ...], from the root.
 
 Each picture carries the hash of what it was drawn from, so that a test can tell one that is older
 than its recipe or the module.
@@ -12,6 +12,7 @@ import os
 import runpy
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,24 @@ from galsim_hub.figures import arcsinh_stretch
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "examples" / "surveys"
 PICTURES = ROOT / "docs" / "images" / "surveys"
+# Examples whose variable `figure` is a picture of the manual, and the module that they show.
+EXAMPLES = {"masked_fourier": ("11_masked_fourier.py", "hub:galaxy_score@1")}
 VISITS = 184  # of ten years of LSST in i: Ivezic et al. 2019, ApJ 873, 111, table 1
 N_CALIBRATION = 200  # galaxies of the ring test
 
 
+def picture_of(name: str) -> Path:
+    """Return where a picture is kept."""
+    return (PICTURES.parent if name in EXAMPLES else PICTURES) / f"{name}.png"
+
+
 def fingerprint(name: str) -> str:
-    """Hash what a picture shows: its recipe and the module."""
+    """Hash what a picture shows: its recipe or example, and the modules."""
     digest = hashlib.sha256(galsim_hub.GenerativeGalaxyModel("hub:cosmos@2").sha256.encode())
+    if name in EXAMPLES:
+        script, module = EXAMPLES[name]
+        digest.update(repr(sorted(galsim_hub.load(module).spec.files.items())).encode())
+        digest.update((ROOT / "examples" / script).read_bytes())
     for path in sorted(RECIPES.glob(f"{name}[._]*")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -161,6 +173,11 @@ def blends() -> Figure:
     return figure
 
 
+def example(name: str) -> Figure:
+    """Run an example, and take its figure."""
+    return runpy.run_path(str(ROOT / "examples" / EXAMPLES[name][0]))["figure"]
+
+
 DRAW = {
     "lsst": lsst,
     "hsc": lambda: field("hsc", "HSC Wide, i, 60 arcsec"),
@@ -168,6 +185,7 @@ DRAW = {
     "roman": roman,
     "great3": great3,
     "blends": blends,
+    **{name: partial(example, name) for name in EXAMPLES},
 }
 
 
@@ -178,7 +196,7 @@ def save(figure: Figure, name: str) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("Source", fingerprint(name))
     picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    picture.save(PICTURES / f"{name}.png", pnginfo=text, optimize=True)
+    picture.save(picture_of(name), pnginfo=text, optimize=True)
 
 
 def main(names: list[str]) -> None:

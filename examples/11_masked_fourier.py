@@ -19,7 +19,7 @@ N_CHAINS = 12
 N_LEVELS = 40
 SHARE, NOISE = 0.25, 0.006  # of the modes; on each, for a galaxy of flux one
 
-prior = galsim_hub.load("hub_modules/galaxy_score/1")  # of training/configs/galaxy_score.yaml
+prior = galsim_hub.load("hub:galaxy_score")
 side, rng = prior.event_shape[0], np.random.default_rng(9)
 model = galsim_hub.GenerativeGalaxyModel("hub:cosmos")
 catalog = {"flux_radius": [9.0] * N_GALAXIES, "mag_auto": [23.0] * N_GALAXIES}
@@ -37,7 +37,9 @@ truth = np.array(
 # Scanners measure the large scales densely and the small ones here and there.
 k = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
 chance = 1.0 / (1.0 + (k / 0.1) ** 2)
-operator = score.MaskedFourier(rng.random(k.shape) < chance * SHARE / chance.mean(), side)
+weights = (chance / chance.sum()).ravel()
+measured = rng.choice(k.size, round(SHARE * k.size), replace=False, p=weights)
+operator = score.MaskedFourier(np.isin(np.arange(k.size), measured).reshape(k.shape), side)
 data = operator.forward(truth).numpy()
 data = data + NOISE * rng.standard_normal(data.shape)
 filled = operator.adjoint(data).numpy()

@@ -15,6 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 GALSIM = Path(sys.executable).with_name("galsim")
 MOST_LINES = 80
 SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3, "N_SAMPLES": 20, "N_MAPS": 12}
+SMALLER |= {"N_GALAXIES": 1, "N_CHAINS": 2, "N_LEVELS": 2}
 
 
 @pytest.fixture
@@ -75,6 +76,7 @@ def test_catalogue_gives_the_same_pixels_on_one_process(workdir, module_folder):
         ("08_two_moons.py", "two_moons.png"),
         ("09_power_ratio.py", "power_ratio.png"),
         ("10_convergence_prior.py", "convergence_prior.png"),
+        ("11_masked_fourier.py", "masked_fourier.png"),
     ],
 )
 def test_script_runs(workdir, script, output):

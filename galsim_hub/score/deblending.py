@@ -97,7 +97,7 @@ def deblend(
     centres: ArrayLike,
     *,
     seed: int,
-    prior: ScorePrior | str,
+    prior: ScorePrior | str = "hub:galaxy_score",
     pixel_scale: float | None = None,
     mask: ArrayLike | None = None,
     n_samples: int = 8,
@@ -123,8 +123,7 @@ def deblend(
     seed : int
         Of the samplers.
     prior : ScorePrior or str
-        A module of galaxies on stamps, or its address or folder
-        (``training/configs/galaxy_score.yaml`` trains one).
+        A module of galaxies on stamps, or its address.
     pixel_scale : float, optional
         Of the image [arcsec]: a whole multiple of the prior's. By default that of a galsim.Image,
         or the prior's own.

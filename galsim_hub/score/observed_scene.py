@@ -148,7 +148,7 @@ def _stamps_of(prior: ScorePrior) -> tuple[int, float, float]:
     if len(shape) != 2 or None in shape or shape[0] != shape[1] or not scale or smoothing is None:
         raise ObservationError(
             f"Module {prior.spec.label} is no prior of sources on square stamps: its card must say "
-            "their size, pixel_size and smoothing. training/configs/galaxy_score.yaml trains one.",
+            "their size, pixel_size and smoothing. Use hub:galaxy_score.",
             "prior",
             shape,
         )

@@ -156,7 +156,7 @@ def main(args: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--module", default="hub_modules/galaxy_score/1")
+    parser.add_argument("--module", default="hub:galaxy_score")
     parser.add_argument("--recipe", default="training/configs/galaxies_maps.yaml")
     parser.add_argument("--catalogue", default="data/src_cosmos.fits")
     parser.add_argument("--blends", type=int, default=100)

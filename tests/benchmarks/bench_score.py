@@ -108,8 +108,9 @@ def measure_missing_modes(
     )
     k = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     chance = 1.0 / (1.0 + (k / 0.05) ** 2)  # denser at large scales, as scanners sample
-    chance *= MODES / chance.mean()
-    operator = score.MaskedFourier(rng.random(k.shape) < chance, side)
+    weights = (chance / chance.sum()).ravel()
+    measured = rng.choice(k.size, round(MODES * k.size), replace=False, p=weights)
+    operator = score.MaskedFourier(np.isin(np.arange(k.size), measured).reshape(k.shape), side)
     gains, inside = [], {0.68: [], 0.95: []}
     for number, field in enumerate(fields):
         seen = operator.forward(field[None]).numpy()

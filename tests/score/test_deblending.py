@@ -229,7 +229,7 @@ GOOD = np.zeros((IMAGE, IMAGE))
         ({"noise": np.nan}, "Set mask to False"),
         ({"mask": np.zeros((IMAGE, IMAGE))}, "masked"),
         ({"pixel_scale": 0.13}, "Resample"),
-        ({"prior": score.ScorePrior("hub:two_moons_score")}, "galaxy_score.yaml"),
+        ({"prior": score.ScorePrior("hub:two_moons_score")}, "hub:galaxy_score"),
     ],
 )
 def test_bad_input_is_refused_with_a_remedy(changes, remedy):
