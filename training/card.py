@@ -35,6 +35,10 @@ CLUMPS = (
     "the places."
 )
 PAINTED = " multiplied by what a\nconvolutional network adds to it"
+RESAMPLED = (
+    "\nOf {count} codes that it draws for a galaxy one is kept, by weights that were learned so that "
+    "generated\ngalaxies are observed as the data are."
+)
 PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with them."
 
 
@@ -87,12 +91,14 @@ def describe_inputs(names: list[str], conditions: np.ndarray) -> list[dict]:
 def describe_training(config: Config, manifest: dict) -> dict:
     """Return what the weights were trained on, and with which numbers."""
     workdir = pathlib.Path(config.workdir)
-    done = {n: yaml.safe_load((workdir / n / "done.json").read_text()) for n in config.fits}
+    names = [name for name in config.fits if hasattr(config, f"fit_{name}")]
+    done = {n: yaml.safe_load((workdir / n / "done.json").read_text()) for n in names}
     fitted = {
         name: {"steps": done[name]["steps"], "recipe": fingerprint(getattr(config, f"fit_{name}"))}
-        for name in config.fits
+        for name in names
     }
-    return {
+    resampled = {"candidates": config.candidates} if config.candidates > 1 else {}
+    return resampled | {
         "source": config.data.source,
         "galaxies": manifest["counts"],
         "inputs": manifest["inputs"],
@@ -113,6 +119,7 @@ def save_card(folder: pathlib.Path, front: dict) -> None:
         trained_on=_trained_on(front["training"]),
         light=_light_of(front["training"]),
         prior=PRIOR if front["training"].get("learned_prior") else "",
+        resampled=_resampled(front["training"]),
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
@@ -133,6 +140,13 @@ def fidelity_table(fidelity: dict | None) -> str:
     if "verdict" in fidelity:
         lines += ["", fidelity["verdict"]]
     return "\n".join(lines)
+
+
+def _resampled(training: dict) -> str:
+    """Say how one of several codes is chosen."""
+    if "candidates" not in training:
+        return ""
+    return RESAMPLED.format(count=training["candidates"])
 
 
 def _light_of(training: dict) -> str:
