@@ -36,7 +36,7 @@ CLUMPS = (
 )
 PAINTED = " multiplied by what a\nconvolutional network adds to it"
 RESAMPLED = (
-    "\nOf {count} codes that it draws for a galaxy one is kept, by weights that were learned so that "
+    "\nOf {} codes that it draws for a galaxy one is kept, by weights that were learned so that "
     "generated\ngalaxies are observed as the data are."
 )
 PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with them."
@@ -98,16 +98,21 @@ def describe_training(config: Config, manifest: dict) -> dict:
         for name in names
     }
     resampled = {"candidates": config.candidates} if config.candidates > 1 else {}
-    return resampled | {
-        "source": config.data.source,
-        "galaxies": manifest["counts"],
-        "inputs": manifest["inputs"],
-        "learned_prior": config.learned_prior or config.start_from is not None,
-        "data_sha256": manifest["config_sha256"],
-    } | {
-        name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {}) | numbers
-        for name, numbers in fitted.items()
-    }
+    return (
+        resampled
+        | {
+            "source": config.data.source,
+            "galaxies": manifest["counts"],
+            "inputs": manifest["inputs"],
+            "learned_prior": config.learned_prior or config.start_from is not None,
+            "data_sha256": manifest["config_sha256"],
+        }
+        | {
+            name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {})
+            | numbers
+            for name, numbers in fitted.items()
+        }
+    )
 
 
 def save_card(folder: pathlib.Path, front: dict) -> None:
@@ -119,7 +124,7 @@ def save_card(folder: pathlib.Path, front: dict) -> None:
         trained_on=_trained_on(front["training"]),
         light=_light_of(front["training"]),
         prior=PRIOR if front["training"].get("learned_prior") else "",
-        resampled=_resampled(front["training"]),
+        resampled=RESAMPLED.format(n) if (n := front["training"].get("candidates")) else "",
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )
@@ -140,13 +145,6 @@ def fidelity_table(fidelity: dict | None) -> str:
     if "verdict" in fidelity:
         lines += ["", fidelity["verdict"]]
     return "\n".join(lines)
-
-
-def _resampled(training: dict) -> str:
-    """Say how one of several codes is chosen."""
-    if "candidates" not in training:
-        return ""
-    return RESAMPLED.format(count=training["candidates"])
 
 
 def _light_of(training: dict) -> str:

@@ -64,11 +64,10 @@ class Rounds:
     """Generate galaxies as a module does, and weigh them by how the data are observed."""
 
     def __init__(self, config: Config):
-        module, self.conditions = assemble(dataclasses.replace(config, candidates=1))
+        self.module, _ = assemble(dataclasses.replace(config, candidates=1))
         keras.utils.set_random_seed(SEED)  # of the weights that the fits start from
         self.resampling = Resampling(config.candidates, config.vae.components)
-        module.resampling, module.candidates = self.resampling, config.candidates
-        self.module = module
+        self.module.resampling = self.resampling
         self.stamps = StampSet(config.data.directory, config.half)
         self.folder = pathlib.Path(config.workdir) / "resampling"
         self.folder.mkdir(parents=True, exist_ok=True)

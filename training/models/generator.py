@@ -21,9 +21,9 @@ class GalaxyModule(tf.Module):
 
     The only randomness of ``generate`` is its input ``random_normal`` (n, random_size): the noise
     of the flow, once for each code that is drawn, the choice among these codes, the texture, the
-    clumps, then one number whose quantile picks one of the eight flips and quarter turns of the stamp. No direction on the sky is special, so the population has
-    none, whatever the networks learnt. Clumps are no part of a latent code: ``decode`` gives the
-    mean over where they lie.
+    clumps, then one number whose quantile picks one of the eight flips and quarter turns of the
+    stamp. No direction on the sky is special, so the population has none, whatever the networks
+    learnt. Clumps are no part of a latent code: ``decode`` gives the mean over where they lie.
     """
 
     def __init__(
@@ -41,9 +41,13 @@ class GalaxyModule(tf.Module):
         self.kept = [*(v for n in vae.networks for v in n.variables), *flow.variables]
         self.kept += clumpiness.variables if clumpiness else []
         self.kept += resampling.variables if resampling else []
-        self.candidates = resampling.candidates if resampling else 1
         self.clump_noise_size = noise_size(vae.components) if clumpiness else 0
         self.masks = flow.masks
+
+    @property
+    def candidates(self) -> int:
+        """How many codes are drawn for a galaxy."""
+        return self.resampling.candidates if self.resampling else 1
 
     @property
     def random_size(self) -> int:
