@@ -35,6 +35,10 @@ CLUMPS = (
     "the places."
 )
 PAINTED = " multiplied by what a\nconvolutional network adds to it"
+RESAMPLED = (
+    "\nOf {} codes that it draws for a galaxy one is kept, by weights that were learned so that "
+    "generated\ngalaxies are observed as the data are."
+)
 PRIOR = " The prior of\nthe latent codes is itself a conditional flow, fitted along with them."
 
 
@@ -87,21 +91,28 @@ def describe_inputs(names: list[str], conditions: np.ndarray) -> list[dict]:
 def describe_training(config: Config, manifest: dict) -> dict:
     """Return what the weights were trained on, and with which numbers."""
     workdir = pathlib.Path(config.workdir)
-    done = {n: yaml.safe_load((workdir / n / "done.json").read_text()) for n in config.fits}
+    names = [name for name in config.fits if hasattr(config, f"fit_{name}")]
+    done = {n: yaml.safe_load((workdir / n / "done.json").read_text()) for n in names}
     fitted = {
         name: {"steps": done[name]["steps"], "recipe": fingerprint(getattr(config, f"fit_{name}"))}
-        for name in config.fits
+        for name in names
     }
-    return {
-        "source": config.data.source,
-        "galaxies": manifest["counts"],
-        "inputs": manifest["inputs"],
-        "learned_prior": config.learned_prior or config.start_from is not None,
-        "data_sha256": manifest["config_sha256"],
-    } | {
-        name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {}) | numbers
-        for name, numbers in fitted.items()
-    }
+    resampled = {"candidates": config.candidates} if config.candidates > 1 else {}
+    return (
+        resampled
+        | {
+            "source": config.data.source,
+            "galaxies": manifest["counts"],
+            "inputs": manifest["inputs"],
+            "learned_prior": config.learned_prior or config.start_from is not None,
+            "data_sha256": manifest["config_sha256"],
+        }
+        | {
+            name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {})
+            | numbers
+            for name, numbers in fitted.items()
+        }
+    )
 
 
 def save_card(folder: pathlib.Path, front: dict) -> None:
@@ -113,6 +124,7 @@ def save_card(folder: pathlib.Path, front: dict) -> None:
         trained_on=_trained_on(front["training"]),
         light=_light_of(front["training"]),
         prior=PRIOR if front["training"].get("learned_prior") else "",
+        resampled=RESAMPLED.format(n) if (n := front["training"].get("candidates")) else "",
         counts=", ".join(f"{v:,} {k}" for k, v in front["training"]["galaxies"].items()),
         fidelity=fidelity_table(front.get("fidelity")),
     )

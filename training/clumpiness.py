@@ -192,7 +192,8 @@ def cached_tables(
     """Return the tables of train and validation splits, measured once an auto-encoder."""
     clumps = Clumps(vae, stamps)
 
-    def make(split: str) -> dict[str, np.ndarray]:
-        return clumps.table(split, min(GALAXIES[split], stamps.count(split)))
+    def make() -> dict[str, dict[str, np.ndarray]]:
+        counts = {split: min(count, stamps.count(split)) for split, count in GALAXIES.items()}
+        return {split: clumps.table(split, count) for split, count in counts.items()}
 
     return cached(path, [vae.encoder, vae.trunk], NAMES, make)

@@ -130,8 +130,8 @@ class Config:
     galaxy in common tell what is learnt by heart. With `learned_prior` the prior of the latents is
     a flow of the recipe's shape, fitted along. `start_from` is the workdir of a recipe whose
     auto-encoder and flow the fit goes on from. With `fit_clumps` the light in clumps is learned.
-    With `importance` the flow is fitted to so many weighted samples of each galaxy (see
-    `training.importance`).
+    Of `candidates` codes that the flow draws for a galaxy one is kept, by weights with which
+    galaxies are observed as the data are (see `training.resampling`).
     """
 
     workdir: str
@@ -145,21 +145,22 @@ class Config:
     learned_prior: bool = False
     start_from: str | None = None
     fit_clumps: FitConfig | None = None
-    importance: int = 0
+    candidates: int = 1
     kind: str = "galaxy"
 
     def __post_init__(self) -> None:
         if self.half not in (None, 0, 1):
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
-        if self.importance < 0:
-            raise ConfigError(f"importance counts samples: 0 for none, got {self.importance}.")
+        if self.candidates < 1:
+            raise ConfigError(f"candidates must be 1 or more, got {self.candidates}.")
         if self.fit_clumps and self.vae.decoder_widths:
             raise ConfigError("fit_clumps needs a decoder without paint: vae.decoder_widths=[].")
 
     @property
     def fits(self) -> tuple[str, ...]:
         """The models to fit, in order."""
-        return ("vae", "flow", "clumps") if self.fit_clumps else ("vae", "flow")
+        clumps = ("clumps",) if self.fit_clumps else ()
+        return ("vae", "flow", *clumps, *(("resampling",) if self.candidates > 1 else ()))
 
 
 @dataclasses.dataclass(frozen=True)

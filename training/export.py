@@ -13,6 +13,7 @@ from .models.clumps import Clumpiness
 from .models.conditions import fit_population
 from .models.flow import ConditionalFlow
 from .models.generator import GalaxyModule
+from .models.resampling import Resampling
 from .models.vae import VAE
 from .release import folder_of, new_version, require_finished, write_program
 from .tasks import Pair, load_best
@@ -58,7 +59,11 @@ def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
     if config.fit_clumps:
         clumpiness = Clumpiness(config.vae.latent_size + len(config.data.columns))
         load_best(clumpiness, workdir / "clumps")
-    return GalaxyModule(vae, flow, config.data.psf_size, clumpiness), conditions
+    resampling = None
+    if config.candidates > 1:
+        resampling = Resampling(config.candidates, config.vae.components)
+        load_best(resampling, workdir / "resampling")
+    return GalaxyModule(vae, flow, config.data.psf_size, clumpiness, resampling), conditions
 
 
 def write_golden(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarray) -> None:

@@ -1,5 +1,6 @@
 """The posterior of every galaxy of the stamp set, on which the flow is trained."""
 
+import functools
 import pathlib
 
 import numpy as np
@@ -7,7 +8,7 @@ import tensorflow as tf
 
 from .data.pipeline import StampSet
 from .models.vae import VAE
-from .tables import cached
+from .tables import SPLITS, cached
 
 NAMES = ("mean", "log_scale", "conditions")
 
@@ -32,4 +33,5 @@ def cached_latents(
     vae: VAE, stamps: StampSet, path: pathlib.Path
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the posteriors of train and validation splits, encoding them once an encoder."""
-    return cached(path, [vae.encoder], NAMES, lambda split: encode_split(vae, stamps, split))
+    encoded = {split: functools.partial(encode_split, vae, stamps, split) for split in SPLITS}
+    return cached(path, [vae.encoder], NAMES, lambda: {s: make() for s, make in encoded.items()})

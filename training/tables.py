@@ -19,15 +19,14 @@ def cached(
     path: pathlib.Path,
     networks: list[keras.Model],
     names: tuple[str, ...],
-    make: Callable[[str], Table],
+    make: Callable[[], dict[str, Table]],
 ) -> dict[str, Table]:
     """Return the tables of both splits with columns `names`, made once for these weights."""
     weights = b"".join(w.tobytes() for n in networks for w in n.get_weights())
     mine = hashlib.sha256(weights).hexdigest()
     if made_by(path) != mine:
         part = path.with_name("part." + path.name)
-        tables = {split: make(split) for split in SPLITS}
-        arrays = {f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()}
+        arrays = {f"{s}/{k}": v for s, table in make().items() for k, v in table.items()}
         np.savez(part, made_by=mine, **arrays)
         part.replace(path)
     with np.load(path) as file:

@@ -98,10 +98,7 @@ class VAETask:
 
 
 class FlowTask:
-    """Fit the conditional flow to samples of the training set's posteriors.
-
-    Tables with weighted samples (see `training.importance`) are fitted by their likelihood.
-    """
+    """Fit the conditional flow to samples of the training set's posteriors."""
 
     def __init__(self, config: Config, latents: dict[str, dict[str, np.ndarray]]):
         self.config, self.fit = config, config.fit_flow
@@ -127,19 +124,10 @@ class FlowTask:
     def loss(
         self, batch: dict[str, tf.Tensor], step: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Return the mean negative log likelihood of posterior samples, or of images [nat]."""
-        if "samples" in batch:
-            return {"loss": -tf.reduce_mean(self._evidence(batch))}
+        """Return the mean negative log likelihood of posterior samples [nat]."""
         noise = tf.random.stateless_normal(tf.shape(batch["mean"]), seed)
         latents = batch["mean"] + tf.exp(batch["log_scale"]) * noise
         return {"loss": -tf.reduce_mean(self.flow.log_prob(latents, batch["conditions"]))}
-
-    def _evidence(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return the log likelihood of each image, up to a constant of its own, (n,)."""
-        count, size = batch["samples"].shape[1:]
-        conditions = tf.repeat(batch["conditions"], count, axis=0)
-        density = self.flow.log_prob(tf.reshape(batch["samples"], [-1, size]), conditions)
-        return tf.reduce_logsumexp(batch["log_weight"] + tf.reshape(density, [-1, count]), axis=1)
 
     def validate(self) -> dict[str, float]:
         """Return the loss on the whole validation split, with fixed posterior samples."""

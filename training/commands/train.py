@@ -11,7 +11,7 @@ from ..recipe_file import Recipe
 
 # The fits of a recipe, by its kind.
 FITS = {
-    "galaxy": ("vae", "flow", "clumps"),
+    "galaxy": ("vae", "flow", "clumps", "resampling"),
     "score_prior": ("score",),
     "cosmic_rim": ("rim",),
     "halo_field": ("halo",),
@@ -40,6 +40,10 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
 
 def fit(name: str, config: Recipe, until: int | None = None) -> dict[str, float]:
     """Fit one model in its folder of the recipe's workdir."""
+    if name == "resampling":
+        from ..resampling import fit_resampling
+
+        return fit_resampling(config)
     import keras
 
     from ..loop import Fit
@@ -87,10 +91,6 @@ def flow_task(config: Config):
     workdir = pathlib.Path(config.workdir)
     load_best(task.model, workdir / "vae")
     latents = cached_latents(task.vae, task.stamps, workdir / "latents.npz")
-    if config.importance:
-        from ..importance import cached_samples
-
-        latents = cached_samples(task, config.importance, workdir / "samples.npz")
     return FlowTask(config, latents)
 
 

@@ -1,7 +1,6 @@
-"""Latents: posteriors against the flow, calibration of the encoder, what was learnt by heart."""
+"""Latents: posteriors against the prior, calibration of the encoder, what was learnt by heart."""
 
 import itertools
-import pathlib
 from collections.abc import Iterator
 
 import galsim
@@ -39,38 +38,34 @@ def encode_scenes(
     return {name: np.concatenate(parts) for name, parts in rows.items()}
 
 
-def flow_samples(
+def prior_samples(
     config: Config, network: GalaxyNetwork, latents: np.ndarray, conditions: np.ndarray
 ) -> np.ndarray:
-    """Return a sample of the recipe's trained flow at each row of conditions, and of its texture.
+    """Return a latent code as the recipe's trained prior draws it at each row of conditions.
 
-    Modules do not offer their flow's samples, so they come from the training run, which must be the
+    Modules do not offer their latent codes, so they come from the training run, which must be the
     module's own: `latents` (n, latent_size) at those conditions must be as probable under both.
 
     Raises
     ------
     ConfigError
-        If the recipe's workdir holds no trained flow, or that of another module.
+        If the recipe's workdir holds no trained models, or those of another module.
     """
-    from ..models.flow import ConditionalFlow
-    from ..tasks import load_best
+    from ..export import assemble
 
-    size = config.vae.latent_size
-    flow = ConditionalFlow(config.flow, size)
-    load_best(flow, pathlib.Path(config.workdir) / "flow")
+    module, _ = assemble(config)
+    columns = np.float32(conditions).T
     first = slice(0, BATCH)
-    vectors, texture = np.float32(latents[first, :size]), latents[first, size:]
-    mine = flow.log_prob(vectors, np.float32(conditions[first])).numpy()
-    mine = mine - 0.5 * np.sum(texture**2 + np.log(2.0 * np.pi), axis=1)
+    mine = module.latent_log_prob(np.float32(latents[first]), *columns[:, first])["log_prob"]
     theirs = network.log_prob(np.float32(latents[first]), conditions[first].astype(float))
     if not np.allclose(mine, theirs, rtol=1e-3, atol=1e-2):
         raise ConfigError(
             f"The flow in {config.workdir} is not that of module {network.spec.label}: give the "
             "recipe and the workdir that the module was made with."
         )
-    noise = np.random.default_rng(SEED).standard_normal(latents.shape)
-    vectors = flow.sample(np.float32(noise[:, :size]), np.float32(conditions)).numpy()
-    return np.hstack([vectors, noise[:, size:]])
+    shape = [len(latents), module.random_size]
+    normal = np.float32(np.random.default_rng(SEED).standard_normal(shape))
+    return module.draw_latents(*columns, normal)["latents"].numpy()
 
 
 def posterior_samples(table: dict[str, np.ndarray], seed: int) -> np.ndarray:

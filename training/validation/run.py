@@ -101,7 +101,7 @@ class Validation:
         generated = encode("generated", split, self.options.count)
         train = encode("data", "train", self.options.train_count)
         truth = latents.posterior_samples(data, SEED)
-        drawn = latents.flow_samples(self.config, network, truth, data["conditions"])
+        drawn = latents.prior_samples(self.config, network, truth, data["conditions"])
         seen = latents.observe_latents(network, drawn, data["psf"], data["variance"])
         half = half_of(train["ident"])
         halves = [train["mean"][half == k] for k in (0, 1)]
