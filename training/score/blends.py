@@ -36,6 +36,7 @@ def measure_galaxies(
     rows.append(power_row(prior.sample(DENOISED, SEED), stamps, ""))
     rows.append(defect(prior, stamps[:64], prior.std))
     galaxies = np.asarray(source.maps("test"))[: min(count or PAIRS, PAIRS)]
+    galaxies = galaxies / galaxies.sum(axis=(1, 2), keepdims=True)  # as images should be given
     alone, blended = (log_densities(prior, x) for x in (galaxies, blend(galaxies, rng)))
     area, error = auc(alone, blended)
     n = len(galaxies)
@@ -58,9 +59,9 @@ def measure_galaxies(
     scale = prior.pixel_scale or 1.0
     protocol = (
         f"{DENOISED} stamps of the test split. A blend is one of its galaxies with another one, of "
-        f"half to twice its flux and {APART[0] * scale:.1f} to {APART[1] * scale:.1f} arcsec away, "
-        f"scaled to its flux; log_prob at the lowest level, both of a pair behind the same "
-        f"noise, {STEPS} steps and one probe."
+        f"half to twice its flux and {APART[0] * scale:.1f} to {APART[1] * scale:.1f} arcsec away; "
+        f"galaxies and blends are scaled to flux one. log_prob at the lowest level, all behind the "
+        f"same noise, {STEPS} steps and one probe."
     )
     return protocol, rows
 
@@ -89,9 +90,9 @@ def moved(image: np.ndarray, dy: float, dx: float) -> np.ndarray:
 
 
 def log_densities(prior: ScorePrior, stamps: np.ndarray) -> np.ndarray:
-    """Return the log density of noisy stamps, with the same noise for each place in the list."""
-    sigma = prior.sigma_range[0]  # higher up, the noise's own density scatters by more
-    noise = np.random.default_rng(SEED).standard_normal(stamps.shape).astype(np.float32)
+    """Return the log density of stamps behind the same noise, whose own density they share."""
+    sigma = prior.sigma_range[0]
+    noise = np.random.default_rng(SEED).standard_normal(stamps.shape[1:]).astype(np.float32)
     noisy = stamps + sigma * noise
     parts = [
         prior.log_prob(noisy[i : i + CHUNK], SEED, sigma=sigma, n_probes=1, n_steps=STEPS)
