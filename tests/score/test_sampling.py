@@ -141,6 +141,11 @@ def test_interrupted_run_ends_with_the_same_samples(prior, likelihood, tmp_path,
     np.testing.assert_array_equal(again.chains, whole.chains)
     with pytest.raises(SamplingError, match="other data, settings"):
         score.annealed_hmc(prior, likelihood, start + 1, checkpoint=path, **settings)
+    # The same numbers seen through something else are another observation.
+    blur = score.Blur(np.full((3, 3), 1.0 / 9.0))
+    blurred = score.GaussianLikelihood(blur, likelihood.data[0].numpy(), NOISE)
+    with pytest.raises(SamplingError, match="other data, settings"):
+        score.annealed_hmc(prior, blurred, start, checkpoint=path, **settings)
 
 
 @pytest.mark.parametrize(

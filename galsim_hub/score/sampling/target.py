@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from ...errors import SamplingError
 from ..fields import as_fields
@@ -18,6 +19,7 @@ __all__ = ["Target", "check_count", "noise_levels"]
 
 Tensor = Any
 
+_PROBES = 8  # numbers that tell one operator from another
 _LOWEST = 1e-2  # [standard deviations of the prior], where the prior itself has no lowest level
 
 
@@ -57,10 +59,15 @@ class Target:
 
     @property
     def identity(self) -> str:
-        """Hash of the observation."""
+        """Hash of the observation, and of what the operator makes of a random field."""
         digest = hashlib.sha256(repr(self.prior).encode())
         for part in ("data", "noise_variance", "mask"):
             digest.update(getattr(self.likelihood, part).numpy().tobytes())
+        probe = np.random.default_rng(0).standard_normal((1, *self.initial.shape[1:]))
+        seen = np.abs(self.likelihood.operator.forward(tf.constant(probe, tf.float32)).numpy())
+        # Few digits, or the last of them, another machine's, would be another operator.
+        sums = [part.sum() for part in np.array_split(seen.ravel(), _PROBES)]
+        digest.update(" ".join(f"{value:.3e}" for value in sums).encode())
         return digest.hexdigest()
 
     def score(self, x: Tensor, sigma: Tensor) -> Tensor:
