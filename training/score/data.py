@@ -80,7 +80,8 @@ class Maps:
         self.config = config
         self.folder = pathlib.Path(config.directory or "")
         text = _read(self.folder / "manifest.json").read_text()
-        self.pixel_scale = ARCMIN * json.loads(text)["pixel_scale_arcmin"]
+        self.manifest = json.loads(text)
+        self.pixel_scale = ARCMIN * self.manifest["pixel_scale_arcmin"]
         shapes = "/".join(str(self.maps(split).shape) for split in _SPLITS)
         what = f"{text}{shapes}{config.crop}{config.margin}{config.is_isotropic}"
         self.identity = hashlib.sha256(what.encode()).hexdigest()
@@ -122,7 +123,7 @@ class Galaxies(Maps):
     def __init__(self, config: ScoreDataConfig):
         self.event_shape = (config.crop, config.crop)
         super().__init__(config)
-        self.smoothing = json.loads(_read(self.folder / "manifest.json").read_text())["smoothing"]
+        self.smoothing = self.manifest["smoothing"]
 
     def maps(self, split: str) -> np.ndarray:
         """Return a split's stamps, (n, crop, crop)."""

@@ -34,6 +34,11 @@ HOW = {
     "flat": "The network\nadds to the score of white noise with the data's variance what it lacks.",
     "galaxies": "The network\ngives every pixel a gate and a residual, in units of the noise.",
 }
+MADE = (
+    "Under `training.maps` the head of this card has the numbers of the recipe that made them, and "
+    "the hashes of what they\nwere made from."
+)
+PATHS = {"directory", "planes", "catalogue"}  # of no use elsewhere
 CITE = (
     "Song & Ermon 2019, NeurIPS (arXiv:1907.05600)",
     "Remy et al. 2022, A&A 672, A51 (arXiv:2201.05561)",
@@ -120,14 +125,22 @@ def describe(task: ScoreTask, folder: pathlib.Path) -> dict:
         "prior": prior,
         "signatures": ["score"],
         "training": {
-            # Where the samples lay is of no use elsewhere.
             "data": dataclasses.asdict(config.data) | {"directory": None},
             "network": dataclasses.asdict(config.network),
             "steps": done["steps"],
             "batch": config.fit_score.batch,
             "recipe": fingerprint(config.fit_score),
+            **_made_with(getattr(task.source, "manifest", {})),
         },
     }
+
+
+def _made_with(manifest: dict) -> dict:
+    """Return the numbers with which maps were made, as far as their manifest tells."""
+    if not {"config", "inputs"} <= set(manifest):
+        return {}
+    numbers = {k: v for k, v in manifest["config"].items() if k not in PATHS}
+    return {"maps": {"config": numbers, "inputs": manifest["inputs"]}}
 
 
 def save_card(folder: pathlib.Path, front: dict) -> None:
@@ -138,7 +151,9 @@ def save_card(folder: pathlib.Path, front: dict) -> None:
         folder,
         front,
         "card_score",
-        trained_on=read_template(f"card_score_{source}").substitute(),
+        trained_on=read_template(f"card_score_{source}").substitute(
+            made=MADE if "maps" in front["training"] else ""
+        ),
         low=f"{low:.3g}",
         high=f"{high:.3g}",
         how=HOW[_kind_of_network(front["training"])],
