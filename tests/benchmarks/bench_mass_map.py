@@ -83,11 +83,13 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=24)
     args = parser.parse_args()
     catalogue = mass_mapping.read_catalogue(args.catalogue)
-    shear_map = mass_mapping.make_shear_map(catalogue, mass_mapping.field_around(catalogue))
     if args.maps is None:
-        print_clusters(shear_map)
+        field = mass_mapping.field_around(catalogue)
+        print_clusters(mass_mapping.make_shear_map(catalogue, field))
         return
     truths = np.load(args.maps / "test.npy", mmap_mode="r")
+    field = mass_mapping.field_around(catalogue, shape=truths.shape[1:])
+    shear_map = mass_mapping.make_shear_map(catalogue, field)
     spectrum, found = mass_mapping.read_spectrum(), []
     for number in np.linspace(0, len(truths) - 1, args.count).astype(int):
         truth = np.array(truths[number], dtype=np.float64)
