@@ -7,13 +7,13 @@ redshifts, n(z) ~ z^alpha exp(-(z / z0)^beta).
 
 What the planes permit, and what they do not: all of them are epochs of one slab of one simulation,
 so that the same structures come back at other scales and times. Every plane is cut into 4 x 4
-cells, and a window lies within one. Training maps have eight of them, validation and test maps, which
-are other draws, the others: no pixel of a plane is in both, but a structure of one plane's cell
-may be in another plane's other cell. Parts of so small a volume differ by factors in power; the
-cells are shared out so that the two halves are as alike in power and skewness as can be. No window
-crosses the edge of a plane, where matter is cut although the potential repeats. The planes were
-smoothed by about 0.8 arcmin before they were published, and the near end of their narrow cone is
-emptier than the mean universe.
+cells, and a window lies within one. Training maps have eight of them; validation and test maps,
+which are other draws, have the others. No pixel of a plane is in both, but a structure of one
+plane's cell may be in another plane's other cell. Parts of so small a volume differ by factors in
+power; the cells are shared out so that the two halves are as alike in power and skewness as can be.
+No window crosses the edge of a plane, where matter is cut although the potential repeats. The
+planes were smoothed by about 0.8 arcmin before they were published, and the near end of their
+narrow cone is emptier than the mean universe.
 """
 
 import dataclasses
