@@ -97,22 +97,19 @@ def describe_training(config: Config, manifest: dict) -> dict:
         name: {"steps": done[name]["steps"], "recipe": fingerprint(getattr(config, f"fit_{name}"))}
         for name in names
     }
-    resampled = {"candidates": config.candidates} if config.candidates > 1 else {}
-    return (
-        resampled
-        | {
-            "source": config.data.source,
-            "galaxies": manifest["counts"],
-            "inputs": manifest["inputs"],
-            "learned_prior": config.learned_prior or config.start_from is not None,
-            "data_sha256": manifest["config_sha256"],
-        }
-        | {
-            name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {})
-            | numbers
-            for name, numbers in fitted.items()
-        }
-    )
+    described = {
+        "source": config.data.source,
+        "galaxies": manifest["counts"],
+        "inputs": manifest["inputs"],
+        "learned_prior": config.learned_prior or config.start_from is not None,
+        "data_sha256": manifest["config_sha256"],
+    }
+    if config.candidates > 1:
+        described["candidates"] = config.candidates
+    return described | {
+        name: (dataclasses.asdict(getattr(config, name)) if hasattr(config, name) else {}) | numbers
+        for name, numbers in fitted.items()
+    }
 
 
 def save_card(folder: pathlib.Path, front: dict) -> None:

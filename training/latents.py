@@ -1,6 +1,5 @@
 """The posterior of every galaxy of the stamp set, on which the flow is trained."""
 
-import functools
 import pathlib
 
 import numpy as np
@@ -33,5 +32,8 @@ def cached_latents(
     vae: VAE, stamps: StampSet, path: pathlib.Path
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the posteriors of train and validation splits, encoding them once an encoder."""
-    encoded = {split: functools.partial(encode_split, vae, stamps, split) for split in SPLITS}
-    return cached(path, [vae.encoder], NAMES, lambda: {s: make() for s, make in encoded.items()})
+
+    def make() -> dict[str, dict[str, np.ndarray]]:
+        return {split: encode_split(vae, stamps, split) for split in SPLITS}
+
+    return cached(path, [vae.encoder], NAMES, make)

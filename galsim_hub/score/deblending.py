@@ -123,7 +123,7 @@ def deblend(
     seed : int
         Of the samplers.
     prior : ScorePrior or str
-        A module of galaxies on stamps, or its address.
+        A module of galaxies on stamps, or its address or folder.
     pixel_scale : float, optional
         Of the image [arcsec]: a whole multiple of the prior's. By default that of a galsim.Image,
         or the prior's own.
