@@ -12,9 +12,7 @@ many times faster on a CPU than TensorFlow's own and adds in a fixed order.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -128,11 +126,14 @@ def scatter(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     """
     batch, n = weights.shape[:2]
     rows = tf.linalg.matrix_transpose(weights)
+    corners = [
+        (tf.reshape(index, [-1, 1]), tf.reshape(_product(shares)[..., None] * rows, [-1, n]))
+        for _, index, shares in _corners(positions, shape)
+    ]
+    # All corners in one scatter: XLA takes as long to compile each of several.
+    indices, values = (tf.concat(parts, axis=0) for parts in zip(*corners, strict=True))
     mesh = tf.zeros([batch * math.prod(shape), n], weights.dtype)
-    for index, share, _ in _corners(positions, shape):
-        mesh = tf.tensor_scatter_nd_add(
-            mesh, tf.reshape(index, [-1, 1]), tf.reshape(share[..., None] * rows, [-1, n])
-        )
+    mesh = tf.tensor_scatter_nd_add(mesh, indices, values)
     return tf.reshape(mesh, [batch, *shape, n])
 
 
@@ -152,8 +153,10 @@ def gather(mesh: Tensor, positions: Tensor) -> Tensor:
         Shape (batch, n, particle).
     """
     rows = tf.reshape(mesh, [-1, mesh.shape[-1]])
-    corners = _corners(positions, tuple(mesh.shape[1:-1]))
-    values = sum(share[..., None] * tf.gather(rows, index) for index, share, _ in corners)
+    values = sum(
+        _product(shares)[..., None] * tf.gather(rows, index)
+        for _, index, shares in _corners(positions, tuple(mesh.shape[1:-1]))
+    )
     return tf.linalg.matrix_transpose(values)
 
 
@@ -179,34 +182,34 @@ def gather_with_slope(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tupl
     rows = tf.reshape(mesh, [-1, mesh.shape[-1]])
     factors = tf.linalg.matrix_transpose(upstream)
     values, slopes = 0.0, [0.0] * positions.shape[1]
-    for index, share, changes in _corners(positions, tuple(mesh.shape[1:-1])):
-        corner = tf.gather(rows, index)
-        values += share[..., None] * corner
-        product = tf.reduce_sum(corner * factors, axis=-1)
-        slopes = [total + change * product for total, change in zip(slopes, changes, strict=True)]
+    for corner, index, shares in _corners(positions, tuple(mesh.shape[1:-1])):
+        row = tf.gather(rows, index)
+        values += _product(shares)[..., None] * row
+        product = tf.reduce_sum(row * factors, axis=-1)
+        for i, upper in enumerate(corner):
+            change = _product(shares[:i] + shares[i + 1 :]) * product
+            slopes[i] = slopes[i] + change if upper else slopes[i] - change
     return tf.linalg.matrix_transpose(values), tf.stack(slopes, axis=1)
 
 
-def _corners(positions: Tensor, shape: Shape) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:
-    """Give the flat index, the weight and the weight's slopes of each mesh point around."""
+def _corners(positions: Tensor, shape: Shape) -> list[tuple[tuple[int, ...], Tensor, list[Tensor]]]:
+    """Give each mesh point around: which side's upper, the flat index, the weight's factors."""
     if positions.shape[0] * math.prod(shape) >= 2**31:
         raise BoxError(
             f"{positions.shape[0]} meshes of {shape} points are too many to be counted in 32 bits. "
             "Run the fields of the batch one after the other.",
             shape,
         )
-    sides = [_neighbours(positions[:, i], n) for i, n in enumerate(shape)]
     first = tf.range(positions.shape[0], dtype=tf.int32)[:, None]
-    for corner in itertools.product((0, 1), repeat=len(shape)):
-        index = first
-        for (indices, _), upper, n in zip(sides, corner, shape, strict=True):
-            index = index * n + indices[upper]
-        shares = [weights[upper] for (_, weights), upper in zip(sides, corner, strict=True)]
-        slopes = [
-            (2.0 * upper - 1.0) * _product(shares[:i] + shares[i + 1 :])
-            for i, upper in enumerate(corner)
+    corners: list[tuple[tuple[int, ...], Tensor, list[Tensor]]] = [((), first, [])]
+    for i, n in enumerate(shape):
+        indices, weights = _neighbours(positions[:, i], n)
+        corners = [
+            ((*corner, upper), index * n + indices[upper], [*shares, weights[upper]])
+            for corner, index, shares in corners
+            for upper in (0, 1)
         ]
-        yield index, _product(shares), slopes
+    return corners
 
 
 def _neighbours(position: Tensor, n: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
