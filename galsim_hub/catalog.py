@@ -13,7 +13,7 @@ from galsim.utilities import rand_with_replacement
 from numpy.typing import ArrayLike, NDArray
 
 from .chromatic import apply_sed
-from .conditions import read_conditions
+from .conditions import is_far, read_conditions
 from .errors import CatalogError
 from .latents import check_rng, check_seed, seed_from_id
 from .model import GenerativeGalaxyModel
@@ -63,8 +63,9 @@ class GenerativeCatalog:
     seed : int
         Which draw of the law it is, and which galaxies of the conditions.
     exclusion_level : {'marginal', 'bad_fits', 'bad_stamp', 'none'}
-        Rows to leave out: 'marginal' those outside the trained range, the next two only those
-        without numbers, 'none' none; what is outside is then as the model's `on_extrapolate` says.
+        Rows to leave out: 'marginal' those outside the trained range, the next two those without
+        numbers or so far outside that the model would refuse them, 'none' none; what is outside
+        is then as the model's `on_extrapolate` says.
     exptime, area : float, optional
         Exposure time [s] and collecting area [cm^2] to scale fluxes to.
     orig_exptime, orig_area : float, optional
@@ -164,6 +165,8 @@ class GenerativeCatalog:
             lower = np.array([condition.minimum for condition in spec.inputs])
             upper = np.array([condition.maximum for condition in spec.inputs])
             kept &= ((conditions >= lower) & (conditions <= upper)).all(axis=1)
+        elif level != "none" and self._model.on_extrapolate == "warn":
+            kept &= ~is_far(conditions, spec).any(axis=1)
         return kept
 
     @property

@@ -17,11 +17,22 @@ from numpy.typing import NDArray
 from .errors import ConditionError, ExtrapolationWarning, suggest
 from .spec import InputSpec, ModuleSpec
 
-__all__ = ["ExtrapolationPolicy", "check_policy", "limit_to_range", "read_conditions"]
+__all__ = [
+    "ExtrapolationPolicy",
+    "check_policy",
+    "is_far",
+    "limit_to_range",
+    "read_conditions",
+    "refuse_far",
+]
 
 ExtrapolationPolicy = Literal["warn", "error", "clip", "ignore"]
 
 _NUMBER_KINDS = "iuf"
+_FAR = 0.25  # of the width of a trained range, beyond which a network's answer means nothing
+
+_MENDED = "Remove or mend those rows; catalogues often mark missing values so."
+_NEARER = f"{_MENDED} Or give the model on_extrapolate='clip', or 'ignore' to draw them even so."
 
 
 def check_policy(policy: str) -> ExtrapolationPolicy:
@@ -103,7 +114,8 @@ def limit_to_range(
     Raises
     ------
     ConditionError
-        If the policy is 'error' and a condition is outside.
+        If the policy is 'error' and a condition is outside, or 'warn' and one is outside by more
+        than a quarter of the range's width, as 99 is that stands for a missing magnitude.
 
     Warns
     -----
@@ -116,9 +128,50 @@ def limit_to_range(
         return np.clip(conditions, lower, upper)
     outside = (conditions < lower) | (conditions > upper)
     if policy != "ignore" and outside.any():
+        if policy == "warn":
+            refuse_far(conditions, spec)
         for index in np.flatnonzero(outside.any(axis=0)):
             _report_outside(conditions[:, index], outside[:, index], spec, int(index), policy)
     return conditions
+
+
+def refuse_far(conditions: NDArray[np.float64], spec: ModuleSpec) -> None:
+    """Refuse conditions so far outside the trained range that a galaxy of them means nothing.
+
+    Parameters
+    ----------
+    conditions : ndarray, shape (n, number of inputs)
+    spec : ModuleSpec
+        The module's card, which holds the ranges.
+
+    Raises
+    ------
+    ConditionError
+        If one is outside by more than a quarter of its range's width.
+    """
+    for condition, values, far in zip(
+        spec.inputs, conditions.T, is_far(conditions, spec).T, strict=True
+    ):
+        _reject(far, values, condition, "far outside of what the module was trained on", _NEARER)
+
+
+def is_far(conditions: NDArray[np.float64], spec: ModuleSpec) -> NDArray[np.bool_]:
+    """Tell which conditions `refuse_far` refuses.
+
+    Parameters
+    ----------
+    conditions : ndarray, shape (n, number of inputs)
+    spec : ModuleSpec
+
+    Returns
+    -------
+    ndarray of bool, shape (n, number of inputs)
+    """
+    lower = np.array([condition.minimum for condition in spec.inputs])
+    upper = np.array([condition.maximum for condition in spec.inputs])
+    reach = _FAR * (upper - lower)
+    far: NDArray[np.bool_] = (conditions < lower - reach) | (conditions > upper + reach)
+    return far
 
 
 def _report_outside(
@@ -235,18 +288,23 @@ def _check_values(conditions: NDArray[np.float64], spec: ModuleSpec) -> None:
         _reject(~np.isfinite(values), values, condition, "not a finite number")
         if condition.minimum >= 0:
             _reject(values < 0, values, condition, "negative")
+        if condition.minimum > 0:
+            _reject(values == 0, values, condition, "zero")
 
 
 def _reject(
-    bad: NDArray[np.bool_], values: NDArray[np.float64], condition: InputSpec, what: str
+    bad: NDArray[np.bool_],
+    values: NDArray[np.float64],
+    condition: InputSpec,
+    what: str,
+    remedy: str = _MENDED,
 ) -> None:
     if not bad.any():
         return
     row = int(np.flatnonzero(bad)[0])
     raise ConditionError(
         f"Condition {condition.name!r} is {what} in {np.count_nonzero(bad)} of {len(values)} rows: "
-        f"got {values[row]} in row {row}, expected {condition.range_text}. Remove or mend those "
-        "rows; catalogues often mark missing values so.",
+        f"got {values[row]} in row {row}, expected {condition.range_text}. {remedy}",
         condition.name,
         float(values[row]),
         row,

@@ -18,8 +18,9 @@ conditions are constant or come from a Catalog or a Sequence, galaxies are made 
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import galsim
@@ -33,6 +34,7 @@ from galsim.config import (
 )
 
 from .errors import ConditionError, GalSimHubError, suggest
+from .latents import seed_from_id
 from .lookahead import MAX_AHEAD, is_foreseeable, strip_state, take_stamp
 from .model import GenerativeGalaxyModel
 from .profile import GenerativeGalaxy
@@ -82,7 +84,7 @@ def _parse_params(
     config: dict[str, Any], base: dict[str, Any], ignore: list[str], model: GenerativeGalaxyModel
 ) -> tuple[dict[str, Any], bool]:
     """Parse the conditions in the model's order, then all else in alphabetical order."""
-    parsed: dict[str, tuple[float | str, bool]] = {
+    parsed: dict[str, tuple[Hashable, bool]] = {
         condition.name: _parse_condition(config, base, condition, model.spec.label)
         for condition in model.spec.inputs
     }
@@ -144,9 +146,16 @@ def _parse_condition(
         ) from error
 
 
-def _parse_id(config: dict[str, Any], base: dict[str, Any]) -> tuple[float | str, bool]:
-    """Parse an id as an integer if it reads as one, else as text."""
+def _parse_id(config: dict[str, Any], base: dict[str, Any]) -> tuple[Hashable, bool]:
+    """Parse an id, whatever its type; a text that reads as an integer is one."""
+    # Of a value type text is asked, which no column of a catalogue refuses to be.
+    kind = str if isinstance(config["obj_id"], Mapping) else None
     try:
-        return ParseValue(config, "obj_id", base, int)
-    except _UNPARSABLE:
-        return ParseValue(config, "obj_id", base, str)
+        value, is_safe = ParseValue(config, "obj_id", base, kind)
+    except _UNPARSABLE:  # of a type that gives numbers alone, such as Sequence
+        value, is_safe = ParseValue(config, "obj_id", base, int)
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
+        value = int(value)
+    value = tuple(value) if isinstance(value, list) else value
+    seed_from_id(value)  # or GalSim would go on with None
+    return value, is_safe

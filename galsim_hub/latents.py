@@ -18,8 +18,11 @@ The order, for ever:
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import math
 import operator
+import uuid
 from collections.abc import Hashable, Iterable
 
 import galsim
@@ -114,9 +117,9 @@ def seed_from_id(obj_id: Hashable) -> int:
 
     Parameters
     ----------
-    obj_id : int, str, bytes or tuple of those
-        numpy integers equal Python ones, and bytes (as FITS readers give them) equal the
-        text they encode.
+    obj_id : int, str, bytes, float, UUID, date, or tuple or frozenset of those
+        What Python calls equal is the same object (2, 2.0 and numpy's 2), and bytes (as FITS
+        readers give them) equal the text they encode.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def seed_from_id(obj_id: Hashable) -> int:
     Raises
     ------
     SeedError
-        If the id is of another type: a rounded float identifies nothing.
+        If the id is of another type, whose hash may differ from process to process, or no number.
 
     Examples
     --------
@@ -141,10 +144,19 @@ def _encode_id(obj_id: object) -> bytes:
     # Tag, length, content: no two different ids share an encoding.
     if isinstance(obj_id, tuple):
         tag, content = b"t", b"".join(map(_encode_id, obj_id))
+    elif isinstance(obj_id, frozenset):
+        tag, content = b"z", b"".join(sorted(map(_encode_id, obj_id)))
     elif isinstance(obj_id, str):
-        tag, content = b"s", obj_id.encode()
+        tag, content = b"s", obj_id.encode(errors="surrogatepass")
     elif isinstance(obj_id, bytes):
         tag, content = b"s", obj_id
+    elif isinstance(obj_id, uuid.UUID | datetime.date):
+        tag, content = b"o", f"{type(obj_id).__name__} {obj_id}".encode()
+    elif isinstance(obj_id, float | np.floating) and math.isfinite(obj_id):
+        number = float(obj_id)
+        if number.is_integer():
+            return _encode_id(int(number))
+        tag, content = b"f", number.hex().encode()
     else:
         tag, content = b"i", str(_id_number(obj_id)).encode()
     return tag + str(len(content)).encode() + b":" + content
@@ -155,8 +167,8 @@ def _id_number(obj_id: object) -> int:
         return operator.index(obj_id)  # type: ignore[arg-type]
     except TypeError:
         raise SeedError(
-            f"obj_id must be an int, a str or a tuple of those, got {obj_id!r} of type "
-            f"{type(obj_id).__name__}. Convert it to an int or a str.",
+            f"obj_id must be an int, str, float, UUID, date or tuple of those, got {obj_id!r} of "
+            f"type {type(obj_id).__name__}. Convert it to an int or a str.",
             obj_id,
         ) from None
 

@@ -228,9 +228,10 @@ class GalaxyNetwork:
         )
 
     def _not_finite(self, inputs: dict[str, Array], row: int) -> EngineError:
-        given = {name: values[row].tolist() for name, values in inputs.items()}
+        given = [f"{name} = {column[row]:g}" for name, column in inputs.items() if column.ndim == 1]
         return EngineError(
-            f"Module {self.spec.label} made pixels that are not finite from {given} (row {row}). "
-            "Keep to the ranges in its card.",
+            f"Module {self.spec.label} made pixels that are not finite from "
+            f"{', '.join(given) or 'a latent code'} (row {row}). Keep to the ranges in its card.",
             self.engine,
+            row,
         )

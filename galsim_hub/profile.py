@@ -60,8 +60,9 @@ class GenerativeGalaxy(galsim.GSObject):
         The model that generates it.
     seed : int, optional
         Which of the galaxies of these conditions it is, 0 <= seed < 2**64.
-    obj_id : int, str or tuple of those, optional
-        Instead of a seed: an id, hashed to the same galaxy in every band, visit and machine.
+    obj_id : hashable, optional
+        Instead of a seed: an int, str, float, UUID, date, or tuple of those, hashed to the same
+        galaxy in every band, visit and machine.
     latents : array_like of float, shape (latent_size,), optional
         Instead of conditions and seed: a latent code.
     rng : galsim.BaseDeviate, optional

@@ -197,6 +197,7 @@ def usable_rows(table: Any, spec: ModuleSpec, level: str) -> NDArray[np.bool_]:
         if np.ndim(column) == 1 and np.asarray(column).dtype.kind in "iuf":
             values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
             usable &= np.isfinite(values) & ((values >= 0) | (condition.minimum < 0))
+            usable &= (values != 0) | (condition.minimum <= 0)
     return usable
 
 

@@ -131,9 +131,22 @@ def test_conditions_inside_the_range_pass_silently(spec, expected):
 
 
 def test_extrapolation_warns_with_value_range_and_unit(spec):
-    outside = np.array([[8.0, 23.5, 0.7], [50.0, 23.5, 0.7]])
-    with pytest.warns(ExtrapolationWarning, match=r"= 50 pixel \(row 1.*2.9 to 35 pixel"):
+    outside = np.array([[8.0, 23.5, 0.7], [40.0, 23.5, 0.7]])
+    with pytest.warns(ExtrapolationWarning, match=r"= 40 pixel \(row 1.*2.9 to 35 pixel"):
         assert limit_to_range(outside, spec, "warn") is outside
+
+
+@pytest.mark.parametrize("row", [[44.0, 23.5, 0.7], [8.0, 99.0, 0.7], [8.0, -99.0, 0.7]])
+def test_conditions_far_outside_are_refused_but_not_if_they_are_ignored(spec, row):
+    conditions = np.array([[8.0, 23.5, 0.7], row])
+    with pytest.raises(ConditionError, match=r"far outside .* in row 1, .*on_extrapolate='clip'"):
+        limit_to_range(conditions, spec, "warn")
+    assert limit_to_range(conditions, spec, "ignore") is conditions
+
+
+def test_zero_is_refused_where_the_range_is_above_it(spec):
+    with pytest.raises(ConditionError, match="'flux_radius' is zero in 1 of 2 rows"):
+        read_conditions({"flux_radius": [8.0, 0.0], "mag_auto": 23.5, "zphot": 0.7}, spec)
 
 
 def test_extrapolation_can_be_an_error(spec):

@@ -16,7 +16,7 @@ import yaml
 
 import galsim_hub
 from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel, lookahead
-from galsim_hub.errors import ConditionError, UnknownModuleError
+from galsim_hub.errors import ConditionError, SeedError, UnknownModuleError
 
 N_OBJECTS = 6
 
@@ -88,6 +88,7 @@ def test_conditions_may_come_from_a_catalogue(base, gal, tmp_path):
 def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, model, monkeypatch):
     gal.update(flux_radius={"type": "Sequence", "first": 5, "step": 1}, zphot=0.5)
     gal["seed"] = {"type": "Sequence", "first": 70}
+    gal["mag_auto"]["step"] = 0.25
     calls = []
     generate = GenerativeGalaxyModel.generate
 
@@ -102,7 +103,7 @@ def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, mode
     assert len(lookahead._kept) <= lookahead._MAX_KEPT
     for number, stamp in enumerate(stamps):
         galaxy = GenerativeGalaxy(
-            model, seed=70 + number, flux_radius=5 + number, mag_auto=21 + number / 2, zphot=0.5
+            model, seed=70 + number, flux_radius=5 + number, mag_auto=21 + number / 4, zphot=0.5
         )
         assert galaxy.stamp.tobytes() == stamp.tobytes()
 
@@ -131,10 +132,27 @@ def test_a_given_seed_is_used(base, gal):
     assert _build(base, obj_num=3).seed == 73
 
 
-@pytest.mark.parametrize("obj_id", [17, "gal-17"])
-def test_a_given_id_is_hashed_to_the_seed(base, gal, obj_id):
-    gal["obj_id"] = obj_id
-    assert _build(base).seed == galsim_hub.latents.seed_from_id(obj_id)
+@pytest.mark.parametrize(
+    ("given", "obj_id"),
+    [
+        (17, 17),
+        ("17", 17),
+        ("gal-17", "gal-17"),
+        (1.5, 1.5),
+        ("$('tract', 17)", ("tract", 17)),
+        (["tract", 17], ("tract", 17)),
+        ({"type": "Sequence", "first": 9}, 10),
+    ],
+)
+def test_a_given_id_is_hashed_to_the_seed(base, gal, given, obj_id):
+    gal["obj_id"] = given
+    assert _build(base, obj_num=1).seed == galsim_hub.latents.seed_from_id(obj_id)
+
+
+def test_an_id_that_is_missing_is_not_replaced_by_a_random_one(base, gal):
+    gal["obj_id"] = None
+    with pytest.raises(SeedError, match="obj_id must be"):
+        _build(base)
 
 
 def test_flux_and_gsparams_and_interpolants_are_honoured(base, gal):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
+import uuid
 
 import galsim
 import numpy as np
@@ -51,7 +53,15 @@ def test_the_seed_of_an_id_never_changes():
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(17, np.int64(17)), ("abc", b"abc"), ("abc", np.str_("abc")), ((1, "a"), (np.int8(1), b"a"))],
+    [
+        (17, np.int64(17)),
+        (17, 17.0),
+        (2.5, np.float32(2.5)),
+        ("abc", b"abc"),
+        ("abc", np.str_("abc")),
+        ((1, "a"), (np.int8(1), b"a")),
+        (frozenset([1, 2]), frozenset([2, 1])),
+    ],
 )
 def test_ids_that_readers_of_one_catalogue_give_are_equal(one, other):
     assert seed_from_id(one) == seed_from_id(other)
@@ -59,10 +69,12 @@ def test_ids_that_readers_of_one_catalogue_give_are_equal(one, other):
 
 def test_different_ids_give_different_seeds():
     ids = [1, -1, "1", (1,), ("1",), ("1", ""), ("", "1"), (1, 1), ((1,), 1), ((1, 1),), (), ""]
+    ids += [1.5, "1.5", frozenset(), frozenset([1]), uuid.UUID(int=1), str(uuid.UUID(int=1))]
+    ids += [datetime.date(2026, 1, 2), datetime.datetime(2026, 1, 2), "2026-01-02", "\ud800"]
     assert len({seed_from_id(obj_id) for obj_id in ids}) == len(ids)
 
 
-@pytest.mark.parametrize("wrong", [1.0, None, (1, 2.0), frozenset([1])])
+@pytest.mark.parametrize("wrong", [None, math.nan, (1, math.inf), 1j, object(), (1, [2])])
 def test_an_id_that_identifies_nothing_is_refused(wrong):
     with pytest.raises(SeedError, match="Convert it to an int or a str"):
         seed_from_id(wrong)

@@ -314,7 +314,7 @@ def test_the_seed_is_drawn_from_the_rng(model, conditions, rng):
     [
         ({"seed": -1}, SeedError, "integer from 0"),
         ({"seed": 1, "obj_id": 2}, SeedError, "got seed and obj_id"),
-        ({"obj_id": 1.5}, SeedError, "obj_id must be"),
+        ({"obj_id": 1j}, SeedError, "obj_id must be"),
         ({"rng": np.random.default_rng(1)}, RandomDeviateError, "BaseDeviate"),
         ({"magnitude": 22.0}, ConditionError, "'magnitude' is no condition"),
         ({"zphot": np.nan}, ConditionError, "finite"),

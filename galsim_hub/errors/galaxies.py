@@ -29,11 +29,14 @@ class EngineError(GalSimHubError):
     ----------
     engine : str
         The engine's name.
+    row : int or None
+        Of the galaxies that it was asked for, the one that it made nonsense of.
     """
 
-    def __init__(self, message: str, engine: str) -> None:
+    def __init__(self, message: str, engine: str, row: int | None = None) -> None:
         self.engine = engine
-        super().__init__(message, engine)
+        self.row = row
+        super().__init__(message, engine, row)
 
 
 class ConditionError(GalSimHubError, ValueError):

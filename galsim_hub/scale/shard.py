@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.chunks import limit_threads
-from ..conditions import limit_to_range, read_conditions
-from ..errors import BadRowError, ConditionError, OutputError, SeedError
+from ..conditions import limit_to_range, read_conditions, refuse_far
+from ..errors import BadRowError, ConditionError, EngineError, OutputError, SeedError
 from ..latents import seed_from_id
 from ..profile import GenerativeGalaxy
 from ..recipe import Recipe
@@ -82,6 +82,7 @@ def draw_shard(
         _stop_if_strict(job, index, rows.ids, table)
         with limit_threads(n_threads):
             stamps = _draw(job, table)
+        _stop_if_strict(job, index, rows.ids, table)
         with disk_errors(job.output):
             # Without its mark first, so that no mark ever vouches for another row's pixels.
             _truth_path(job, index).unlink(missing_ok=True)
@@ -150,7 +151,10 @@ def _conditions(job: Job, columns: Any) -> NDArray[np.float64]:
     # A warning would end in a worker's log: the run warns once, of all shards.
     quiet = "ignore" if policy == "warn" else policy
     spec = job.model.spec
-    return limit_to_range(read_conditions(columns, spec), spec, quiet)  # type: ignore[arg-type]
+    conditions = read_conditions(columns, spec)
+    if policy == "warn":
+        refuse_far(conditions, spec)
+    return limit_to_range(conditions, spec, quiet)  # type: ignore[arg-type]
 
 
 def _stop_if_strict(job: Job, index: int, ids: list[Any], table: _Table) -> None:
@@ -195,20 +199,33 @@ def _report(
 
 
 def _draw(job: Job, table: _Table) -> NDArray[np.float32]:
-    """Draw the good rows; the others stay NaN."""
+    """Draw the good rows; the others stay NaN, as do those that turn out to be bad."""
     stamps = np.full((len(table.seeds), job.side, job.side), np.nan, dtype=np.float32)
     good = table.good
     for start in range(0, len(good), _BATCH):
-        batch = good[start : start + _BATCH]
-        conditions, seeds = table.conditions[batch], [table.seeds[i] for i in batch]
-        pixels = job.model.generate(conditions, seeds)
+        batch, pixels = _generate(job, table, good[start : start + _BATCH])
         if job.view is None:
             stamps[batch] = pixels
             continue
-        for i, row, seed, stamp in zip(batch, conditions.tolist(), seeds, pixels, strict=True):
-            galaxy = GenerativeGalaxy.from_stamp(job.model, Recipe(tuple(row), seed), stamp)
-            stamps[i] = job.view.draw(galaxy)
+        for i, stamp in zip(batch, pixels, strict=True):
+            recipe = Recipe(tuple(table.conditions[i].tolist()), table.seeds[i])
+            stamps[i] = job.view.draw(GenerativeGalaxy.from_stamp(job.model, recipe, stamp))
     return stamps
+
+
+def _generate(
+    job: Job, table: _Table, batch: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Generate the rows of a batch; give a reason to those of which the network makes nonsense."""
+    while True:
+        try:
+            seeds = [table.seeds[i] for i in batch]
+            return batch, job.model.generate(table.conditions[batch], seeds)
+        except EngineError as error:
+            if error.row is None:
+                raise  # not of one row, so that no other could do better
+            table.reasons[batch[error.row]] = "its pixels are not finite"
+            batch = np.delete(batch, error.row)
 
 
 def _truth_path(job: Job, index: int) -> Path:

@@ -17,6 +17,7 @@ from astropy.table import QTable, Table
 from pyarrow import parquet
 
 from galsim_hub import GenerativeGalaxyModel, errors, scale
+from galsim_hub.network import GalaxyNetwork
 from galsim_hub.scale import run
 from tests.scale.contents import list_partial, list_parts, read_files
 
@@ -152,6 +153,36 @@ def test_bad_rows_are_reported_and_the_others_are_drawn(model, columns, write_pa
     assert scale.draw(path, model, output, shard_size=4).bad_rows == summary.bad_rows
 
 
+def test_rows_that_catalogues_mark_as_missing_are_bad(model, columns, write_parquet, tmp_path):
+    radius, magnitude = columns["flux_radius"].copy(), columns["mag_auto"].copy()
+    radius[4], magnitude[9] = 0.0, 99.0
+    path = write_parquet(columns | {"flux_radius": radius, "mag_auto": magnitude})
+    summary = scale.draw(path, model, tmp_path / "out", shard_size=4)
+    reasons = {bad.row: bad.reason for bad in summary.bad_rows}
+    assert reasons == {4: "flux_radius is 0.0", 9: "mag_auto is 99.0"}
+
+
+def test_a_row_that_the_network_makes_nonsense_of_is_bad(
+    model, columns, write_parquet, tmp_path, monkeypatch
+):
+    decoded = GalaxyNetwork._run
+
+    def spoiled(self, signature, inputs):
+        outputs = decoded(self, signature, inputs)
+        outputs["image"][inputs["zphot"] == np.float32(columns["zphot"][6])] = np.nan
+        return outputs
+
+    path, output = write_parquet(columns), tmp_path / "out"
+    monkeypatch.setattr(GalaxyNetwork, "_run", spoiled)
+    summary = scale.draw(path, model, output, shard_size=4)
+    assert [(bad.row, bad.reason) for bad in summary.bad_rows] == [(6, "its pixels are not finite")]
+    stamps = zarr.open_array(summary.stamps, mode="r")[:]
+    assert np.isfinite(stamps[[5, 7]]).all()
+    assert np.isnan(stamps[6]).all()
+    with pytest.raises(errors.BadRowError, match="Row 6 .*not finite"):
+        scale.draw(path, model, tmp_path / "strict", shard_size=4, on_bad_row="raise")
+
+
 def test_a_catalogue_of_bad_rows_alone_is_told_of(model, columns, write_parquet, tmp_path):
     path = write_parquet(columns | {"zphot": np.full(22, np.nan)})
     summary = scale.draw(path, model, tmp_path / "out", shard_size=4)
@@ -210,8 +241,8 @@ def test_the_output_of_another_run_is_refused(model, columns, write_parquet, tmp
 def test_rows_outside_the_trained_range_are_warned_of_once(
     module_folder, columns, write_parquet, tmp_path
 ):
-    path = write_parquet(columns | {"zphot": np.linspace(3.0, 6.0, 22)})
-    outside = int((np.linspace(3.0, 6.0, 22) > 4.5).sum())
+    path = write_parquet(columns | {"zphot": np.linspace(3.0, 5.5, 22)})
+    outside = int((np.linspace(3.0, 5.5, 22) > 4.5).sum())
     with pytest.warns(errors.ExtrapolationWarning, match=f"{outside} of 22 rows") as caught:
         summary = scale.draw(path, module_folder, tmp_path / "out", shard_size=3)
     assert len(caught) == 1
