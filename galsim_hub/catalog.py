@@ -17,12 +17,14 @@ from .conditions import is_far, read_conditions
 from .errors import CatalogError
 from .latents import check_rng, check_seed, seed_from_id
 from .model import GenerativeGalaxyModel
+from .pins import Pins
 from .profile import GenerativeGalaxy
 from .recipe import Recipe
 from .selection import (
     EXCLUSION_LEVELS,
     LIMITS,
     as_table,
+    as_weights,
     check_choice,
     check_positive,
     read_table,
@@ -74,7 +76,9 @@ class GenerativeCatalog:
         Taken and left alone: they say how COSMOSCatalog reads and cuts images; here are none.
     **limits : float
         ``min_hlr``, ``max_hlr`` [arcsec], ``min_flux``, ``max_flux`` [the card's counts],
-        ``min_mag``, ``max_mag``, ``min_z``, ``max_z``: exclusive, on conditions.
+        ``min_mag``, ``max_mag``, ``min_z``, ``max_z``: exclusive. Size and flux are those of the
+        catalogue's fits (columns ``hlr`` and ``flux``) if it has them, as for COSMOSCatalog; all
+        else are the conditions, of which the size is that of the galaxy behind Hubble's PSF.
 
     Raises
     ------
@@ -85,6 +89,10 @@ class GenerativeCatalog:
     UnsupportedModuleError
         If there is no catalogue and the module does not carry the law of its conditions.
     """
+
+    hst_eff_area = galsim.COSMOSCatalog.hst_eff_area
+    real_cat = None  # as of a COSMOSCatalog without images
+    use_real = False
 
     _req_params: ClassVar[dict[str, Any]] = {}
     _opt_params: ClassVar[dict[str, Any]] = {
@@ -128,11 +136,17 @@ class GenerativeCatalog:
             model = GenerativeGalaxyModel(model)
         self._model = model
         self._seed = check_seed(seed)
+        if not isinstance(n_objects, int | np.integer) or n_objects < 1:
+            raise CatalogError(
+                f"n_objects must be a whole number above zero, got {n_objects!r}.",
+                "n_objects",
+                n_objects,
+            )
         check_positive(exptime=exptime, area=area, orig_exptime=orig_exptime, orig_area=orig_area)
         self.exptime, self.area = exptime, area
         exposure = self._model.spec.flux.get("exptime", 1.0)
         self.orig_exptime = exposure if orig_exptime is None else orig_exptime
-        self.orig_area = galsim.COSMOSCatalog.hst_eff_area if orig_area is None else orig_area
+        self.orig_area = self.hst_eff_area if orig_area is None else orig_area
         self._use_sample = sample
         if file_name is not None:
             catalog = read_table(file_name, dir, self._model.spec)
@@ -160,7 +174,7 @@ class GenerativeCatalog:
     def _kept(self, level: str, limits: Mapping[str, float | None]) -> NDArray[np.bool_]:
         spec = self._model.spec
         conditions = read_conditions(self._table[self._orig_index], spec)
-        kept = within_limits(conditions, spec, limits)
+        kept = within_limits(conditions, spec, limits, self._table[self._orig_index])
         if level == "marginal":
             lower = np.array([condition.minimum for condition in spec.inputs])
             upper = np.array([condition.maximum for condition in spec.inputs])
@@ -173,6 +187,16 @@ class GenerativeCatalog:
     def model(self) -> GenerativeGalaxyModel:
         """The model that generates the galaxies."""
         return self._model
+
+    @property
+    def param_cat(self) -> Any:
+        """The whole table, of which `orig_index` are the rows that are left."""
+        return self._table
+
+    @property
+    def orig_index(self) -> NDArray[np.intp]:
+        """The rows of the whole catalogue that are left, shape (nobjects,)."""
+        return self._orig_index
 
     @property
     def nobjects(self) -> int:
@@ -194,9 +218,12 @@ class GenerativeCatalog:
         """Return the sample that was asked for."""
         return self._use_sample
 
-    def getOrigIndex(self, index: int) -> int:  # noqa: N802 (GalSim's name)
-        """Return the row of the whole catalogue that an index stands for."""
-        return int(self._orig_index[self._check_index(index)])
+    def getOrigIndex(self, index: ArrayLike) -> Any:  # noqa: N802 (GalSim's name)
+        """Return the rows of the whole catalogue that an index, or each of several, stands for."""
+        if np.ndim(index) == 0:
+            return int(self._orig_index[self._check_index(index)])
+        indices: Any = np.asarray(index)
+        return self._orig_index[[self._check_index(each) for each in indices.tolist()]]
 
     def getParametricRecord(self, index: int) -> dict[str, Any]:  # noqa: N802 (GalSim's name)
         """Return a row as a dict."""
@@ -246,8 +273,7 @@ class GenerativeCatalog:
         """
         deviate, weights = check_rng(rng), None
         if "weight" in self._table.colnames:
-            weights = np.asarray(self._table["weight"], float)[self._orig_index]
-            weights = weights / weights.max()
+            weights = as_weights(self._table["weight"][self._orig_index])
         indices = rand_with_replacement(n_random, self.nobjects, deviate, weights)
         return indices if n_random > 1 else int(indices[0])
 
@@ -255,16 +281,17 @@ class GenerativeCatalog:
         self,
         index: int | ArrayLike | None = None,
         gal_type: str | None = None,
-        *,
-        chromatic: bool = False,
+        chromatic: bool = False,  # noqa: FBT001, FBT002 (in COSMOSCatalog's order)
         noise_pad_size: float = 5,
-        deep: bool = False,
+        deep: bool = False,  # noqa: FBT001, FBT002 (in COSMOSCatalog's order)
         sersic_prec: float = 0.05,
         rng: galsim.BaseDeviate | None = None,
         n_random: int | None = None,
         gsparams: galsim.GSParams | None = None,
+        *,
         exptime: float | None = None,
         area: float | None = None,
+        **pins: float | None,
     ) -> Any:
         """Make one galaxy, or one an index.
 
@@ -290,6 +317,9 @@ class GenerativeCatalog:
         gsparams : galsim.GSParams, optional
         exptime, area : float, optional
             Instead of the catalogue's own.
+        **pins : float
+            ``flux``, ``half_light_radius``, or ``mag`` with ``zeropoint``: those of
+            `GenerativeGalaxy`, before any scaling.
 
         Returns
         -------
@@ -300,9 +330,12 @@ class GenerativeCatalog:
         ------
         CatalogError
             If an index is out of range, or an argument makes no sense.
+        PinError
+            If a pin makes no sense.
         RandomDeviateError
             If `rng` is no GalSim deviate.
         """
+        fixed = Pins.from_options(**pins)
         check_choice("gal_type", gal_type, _GAL_TYPES)
         check_positive(exptime=exptime, area=area)
         if deep:
@@ -313,7 +346,7 @@ class GenerativeCatalog:
             index = self.selectRandomIndex(1 if n_random is None else n_random, rng)
         is_single = np.ndim(index) == 0
         indices = [self._check_index(each) for each in np.atleast_1d(index).tolist()]
-        galaxies: list[Any] = list(self._generate(indices, gsparams))
+        galaxies: list[Any] = list(self._generate(indices, fixed, gsparams))
         if chromatic:
             galaxies = [self._colour(galaxy) for galaxy in galaxies]
         scaling = self._flux_scaling(exptime, area)
@@ -329,7 +362,7 @@ class GenerativeCatalog:
         return Recipe(tuple(self._conditions[index].tolist()), self._seed_of(index))
 
     def _generate(
-        self, indices: Sequence[int], gsparams: galsim.GSParams | None
+        self, indices: Sequence[int], pins: Pins, gsparams: galsim.GSParams | None
     ) -> list[GenerativeGalaxy]:
         recipes = [self.recipe(index) for index in indices]
         stamps: Iterable[NDArray[np.float32] | None] = [None] * len(indices)
@@ -337,7 +370,7 @@ class GenerativeCatalog:
             seeds = [recipe.seed or 0 for recipe in recipes]
             stamps = self._model.generate(self._conditions[indices], seeds)
         return [
-            GenerativeGalaxy.from_stamp(self._model, recipe, stamp, gsparams=gsparams)
+            GenerativeGalaxy.from_stamp(self._model, recipe, stamp, pins=pins, gsparams=gsparams)
             for recipe, stamp in zip(recipes, stamps, strict=True)
         ]
 
@@ -366,7 +399,8 @@ class GenerativeCatalog:
         return float(scaling if area is None else scaling * area / self.orig_area)
 
     def _check_index(self, index: Any) -> int:
-        if not isinstance(index, int | np.integer) or not 0 <= index < self.nobjects:
+        is_whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
+        if not is_whole or not 0 <= index < self.nobjects:
             raise CatalogError(
                 f"An index must be an integer from 0 to {self.nobjects - 1}, got {index!r}.",
                 "index",

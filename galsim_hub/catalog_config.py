@@ -8,9 +8,11 @@
     gal:
       type: GenerativeCOSMOSGalaxy  # was COSMOSGalaxy
 
-All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay. ``GenerativeCatalogGalaxy`` is the
-same type by a plainer name, and ``GenerativeCatalogValue`` what ``COSMOSValue`` is. A model's
-options (``engine``, ``band``, ``on_extrapolate``, ``allow_unverified``) stand beside ``model``.
+All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay, and ``flux``, ``mag`` with
+``zeropoint``, and ``half_light_radius`` pin those. ``GenerativeCatalog`` and
+``GenerativeCatalogGalaxy`` are the same type by plainer names, and ``GenerativeCatalogValue`` what
+``COSMOSValue`` is. A model's options (``engine``, ``band``, ``on_extrapolate``,
+``allow_unverified``) stand beside ``model``.
 Galaxies are made a few ahead if ``index`` is constant or comes from a Catalog or a Sequence.
 """
 
@@ -42,7 +44,7 @@ from .stamp_blocks import AheadLoader
 __all__ = ["register"]
 
 _INPUT_TYPE = "generative_catalog"
-_OBJECT_TYPES = ("GenerativeCOSMOSGalaxy", "GenerativeCatalogGalaxy")
+_OBJECT_TYPES = ("GenerativeCOSMOSGalaxy", "GenerativeCatalogGalaxy", "GenerativeCatalog")
 _VALUE_TYPE = "GenerativeCatalogValue"
 _OBJECT_OPTIONS = {
     "index": int,
@@ -53,6 +55,7 @@ _OBJECT_OPTIONS = {
     "chromatic": bool,
     "area": float,
     "exptime": float,
+    **dict.fromkeys(("flux", "half_light_radius", "mag", "zeropoint"), float),
 }
 
 

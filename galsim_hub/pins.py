@@ -116,7 +116,15 @@ def _settle_flux(flux: float | None, mag: float | None, zeropoint: float | None)
         )
     if mag is None or zeropoint is None:
         return flux
-    return float(10.0 ** (-0.4 * (mag - zeropoint)))
+    try:
+        return float(10.0 ** (-0.4 * (mag - zeropoint)))
+    except OverflowError:
+        raise PinError(
+            f"A magnitude of {mag:g} has no flux: it is {zeropoint - mag:g} above the zeropoint. "
+            "Mend it; catalogues often mark missing values so.",
+            "mag",
+            mag,
+        ) from None
 
 
 def _check_number(name: str, value: Any) -> float | None:

@@ -160,6 +160,7 @@ class GenerativeGalaxy(galsim.GSObject):
         stamp: NDArray[np.float32] | None = None,
         interpolation: Interpolation | None = None,
         gsparams: galsim.GSParams | None = None,
+        pins: Pins | None = None,
     ) -> GenerativeGalaxy:
         """Build a galaxy from a recipe already checked, with its pixels if there are any yet.
 
@@ -171,13 +172,15 @@ class GenerativeGalaxy(galsim.GSObject):
             Exactly the pixels that the recipe leads to; made when first needed by default.
         interpolation : Interpolation, optional
         gsparams : galsim.GSParams, optional
+        pins : Pins, optional
 
         Returns
         -------
         GenerativeGalaxy
         """
         galaxy = cls.__new__(cls)
-        galaxy._settle(model, recipe, Pins(), interpolation or Interpolation(), gsparams)
+        interpolation = interpolation or Interpolation()
+        galaxy._settle(model, recipe, pins or Pins(), interpolation, gsparams)
         galaxy._stamp = stamp
         return galaxy
 
@@ -206,6 +209,11 @@ class GenerativeGalaxy(galsim.GSObject):
     def recipe(self) -> Recipe:
         """What determines the galaxy beside its model."""
         return self._recipe
+
+    @property
+    def pins(self) -> Pins:
+        """The flux and the half-light radius that are fixed, if any."""
+        return self._pins
 
     @property
     def conditions(self) -> dict[str, float]:

@@ -19,7 +19,9 @@ __all__ = [
     "EXCLUSION_LEVELS",
     "LIMITS",
     "as_table",
+    "as_weights",
     "check_choice",
+    "check_number",
     "check_positive",
     "read_table",
     "settle_limits",
@@ -60,6 +62,38 @@ def as_table(catalog: Any) -> Any:
             f"{type(catalog).__name__}: {error}.",
             "catalog",
         ) from error
+
+
+def as_weights(column: Any) -> NDArray[np.float64]:
+    """Turn a column of weights into probabilities against the largest.
+
+    Parameters
+    ----------
+    column : array_like, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    CatalogError
+        If one is no finite number or negative, or all are zero.
+    """
+    column = np.asarray(np.ma.filled(np.ma.asarray(column), 0))
+    is_number = column.dtype.kind in "iufb"
+    weights = column.astype(np.float64) if is_number else np.full(len(column), np.nan)
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad) or not weights.any():
+        got = f"got {column[bad[0]]!r}" if len(bad) else "all are 0"
+        raise CatalogError(
+            f"Weights must be finite, not negative and not all 0: {got}. Mend the column 'weight', "
+            "or rename it to choose without weights.",
+            "weight",
+            column[bad[0]] if len(bad) else 0.0,
+        )
+    chances: NDArray[np.float64] = weights / weights.max()
+    return chances
 
 
 def settle_limits(
@@ -115,6 +149,24 @@ def check_choice(option: str, value: Any, known: Sequence[Any]) -> None:
         )
 
 
+def check_number(**options: float | None) -> None:
+    """Refuse what is no number.
+
+    Parameters
+    ----------
+    **options : float or None
+        By name; None is left alone.
+
+    Raises
+    ------
+    CatalogError
+        If one is not.
+    """
+    for name, value in options.items():
+        if value is not None and not isinstance(value, int | float | np.number):
+            raise CatalogError(f"{name} must be a number, got {value!r}.", name, value)
+
+
 def check_positive(**options: float | None) -> None:
     """Refuse a number that is not positive.
 
@@ -128,6 +180,7 @@ def check_positive(**options: float | None) -> None:
     CatalogError
         If one is not.
     """
+    check_number(**options)
     for name, value in options.items():
         if value is not None and not value > 0:
             raise CatalogError(f"{name} must be positive, got {value!r}.", name, value)
@@ -202,7 +255,10 @@ def usable_rows(table: Any, spec: ModuleSpec, level: str) -> NDArray[np.bool_]:
 
 
 def within_limits(
-    conditions: NDArray[np.float64], spec: ModuleSpec, limits: Mapping[str, float | None]
+    conditions: NDArray[np.float64],
+    spec: ModuleSpec,
+    limits: Mapping[str, float | None],
+    table: Any,
 ) -> NDArray[np.bool_]:
     """Tell which rows lie within limits of size, flux, magnitude and redshift.
 
@@ -212,6 +268,9 @@ def within_limits(
     spec : ModuleSpec
     limits : mapping of str to float or None
         Some of `LIMITS`, exclusive; None is no limit.
+    table : astropy.table.Table
+        The rows of the conditions. Size and flux are those of its columns ``hlr`` [arcsec] and
+        ``flux``, as for COSMOSCatalog, if it has them (the first of several fits).
 
     Returns
     -------
@@ -220,7 +279,7 @@ def within_limits(
     Raises
     ------
     CatalogError
-        If a limit is unknown, or on what is none of the module's conditions.
+        If a limit is unknown or no number, or on what is none of the module's conditions.
     """
     within = np.ones(len(conditions), dtype=bool)
     for name, limit in limits.items():
@@ -231,7 +290,12 @@ def within_limits(
                 limit,
             )
         if limit is not None:
-            values = _limited(name, conditions, spec)
+            check_number(**{name: limit})
+            what = name[len("min_") :]
+            if what in ("hlr", "flux") and what in table.colnames:
+                values = np.asarray(table[what], float).reshape(len(table), -1)[:, 0]
+            else:
+                values = _limited(name, conditions, spec)
             within &= values > limit if name.startswith("min_") else values < limit
     return within
 

@@ -10,12 +10,14 @@
           module: { type: GenerativeTruth, key: module }
           sha256: { type: GenerativeTruth, key: sha256 }
 
-``key`` is a condition of the module's, or one of those. The galaxy is looked for in what was built
-for the field ``gal``, or for the field that ``object`` names.
+``key`` is a condition of the module's, one of those, or ``pinned_flux`` or
+``pinned_half_light_radius``. The galaxy is looked for in what was built for the field ``gal``, or
+for the field that ``object`` names; where that is no generated one, ``default`` is written.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from galsim.config import GetAllParams, GetCurrentValue, RegisterValueType
@@ -44,29 +46,36 @@ def describe_galaxy(galaxy: GenerativeGalaxy) -> dict[str, float | str]:
     Returns
     -------
     dict of str to float or str
-        Its conditions, ``seed``, ``module`` (name and version), ``sha256`` (of the module) and
-        ``band``. The seed is text, for tables have no column of 64 bits without a sign.
+        Its conditions, ``seed``, ``module`` (name and version), ``sha256`` (of the module),
+        ``band``, ``pinned_flux`` and ``pinned_half_light_radius`` (NaN if they are the model's).
+        The seed is text, for tables have no column of 64 bits without a sign.
     """
     model: Any = galaxy.model
+    pinned = galaxy.pins.given()
     return {
         **galaxy.conditions,
         "seed": "" if galaxy.seed is None else str(galaxy.seed),
         "module": model.spec.label,
         "sha256": model.sha256,
         "band": model.band or "",
+        "pinned_flux": pinned.get("flux", math.nan),
+        "pinned_half_light_radius": pinned.get("half_light_radius", math.nan),
     }
 
 
 def _get_truth(
     config: dict[str, Any], base: dict[str, Any], value_type: type
 ) -> tuple[float | str, bool]:
-    params, _ = GetAllParams(config, base, req={"key": str}, opt={"object": str})
+    options = {"object": str, "default": value_type}
+    params, _ = GetAllParams(config, base, req={"key": str}, opt=options)
     key, field = params["key"], params.get("object", "gal")
     galaxy = find_generated(GetCurrentValue(field, base))
     if galaxy is None:
+        if "default" in params:
+            return params["default"], False
         raise CatalogError(
             f"There is no generated galaxy in the field {field!r}, which {_VALUE_TYPE} was to "
-            "describe. Name the field of one as object.",
+            "describe. Name the field of one as object, or give what to write instead as default.",
             "object",
             field,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 
 import galsim
@@ -14,6 +15,7 @@ from galsim_hub import GenerativeCatalog, GenerativeGalaxy
 from galsim_hub.errors import (
     CatalogError,
     ConditionError,
+    PinError,
     RandomDeviateError,
     UnsupportedModuleError,
 )
@@ -41,10 +43,43 @@ def counted(copy_module, module_folder):
     return galsim_hub.GenerativeGalaxyModel(copy_module(module_folder, flux=flux))
 
 
-def test_it_has_every_public_name_of_a_cosmos_catalogue():
+def test_it_has_every_public_name_of_a_cosmos_catalogue(galaxies):
     theirs = {name for name in dir(galsim.COSMOSCatalog) if not name.startswith("_")}
-    real_only = {"real_cat", "getRealParams", "getBandpass", "getSED", "hst_eff_area"}
-    assert theirs - real_only <= set(dir(GenerativeCatalog))
+    of_instances = {"param_cat", "orig_index", "nobjects", "use_real", "exptime", "area"}
+    images_alone = {"getRealParams", "getBandpass", "getSED"}
+    assert (theirs | of_instances) - images_alone <= set(dir(galaxies))
+    assert galaxies.param_cat["zphot"][galaxies.orig_index[3]] == galaxies.getValue("zphot", 3)
+    assert galaxies.getOrigIndex(np.array([1, 2])).tolist() == [1, 2]
+
+
+def test_arguments_stand_in_the_order_of_a_cosmos_catalogue(galaxies):
+    theirs = list(inspect.signature(galsim.COSMOSCatalog.makeGalaxy).parameters)
+    assert list(inspect.signature(GenerativeCatalog.makeGalaxy).parameters)[: len(theirs)] == theirs
+    assert galaxies.makeGalaxy(*(0, "parametric", False)) == galaxies.makeGalaxy(0)
+
+
+def test_flux_and_size_can_be_pinned(galaxies):
+    one, two = galaxies.makeGalaxy([1, 2], mag=22.0, zeropoint=27.0, half_light_radius=0.4)
+    assert one.flux == two.flux == pytest.approx(100.0)
+    assert one.calculateHLR() == pytest.approx(0.4, rel=0.02)
+    assert one.stamp.tobytes() == galaxies.makeGalaxy(1).stamp.tobytes()
+    with pytest.raises(PinError, match="zeropoint is missing"):
+        galaxies.makeGalaxy(0, mag=22.0)
+
+
+def test_limits_are_on_the_fits_of_a_table_that_has_them(model, catalog):
+    hlr = np.stack([np.linspace(0.1, 0.7, 7), np.zeros(7)], axis=1)
+    galaxies = GenerativeCatalog(model=model, catalog={**catalog, "hlr": hlr}, min_hlr=0.35)
+    assert galaxies.orig_index.tolist() == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    "weight", [np.zeros(7), np.full(7, np.nan), np.arange(7) - 1.0, np.array(list("abcdefg"))]
+)
+def test_weights_that_choose_nothing_are_refused(model, catalog, weight):
+    galaxies = GenerativeCatalog(model=model, catalog={**catalog, "weight": weight})
+    with pytest.raises(CatalogError, match="Weights must be finite"):
+        galaxies.makeGalaxy(rng=galsim.BaseDeviate(1))
 
 
 def test_it_takes_every_option_that_a_cosmos_catalogue_takes_in_yaml():
@@ -232,6 +267,7 @@ def test_a_catalogue_survives_a_pickle(galaxies):
     [
         ({"index": 7}, "integer from 0 to 6, got 7"),
         ({"index": -1}, "integer from 0 to 6, got -1"),
+        ({"index": True}, "integer from 0 to 6, got True"),
         ({"index": [1, 1.5]}, "integer from 0 to 6, got 1.0"),
         ({"index": 1, "n_random": 2}, "index or n_random"),
         ({"gal_type": "sersic"}, "gal_type must be one of 'real', 'parametric'"),
@@ -259,6 +295,10 @@ def test_an_rng_that_is_not_galsims_is_refused(galaxies):
         ({"exptime": 0}, "exptime must be positive, got 0"),
         ({"orig_area": -1.0}, "orig_area must be positive"),
         ({"sample": "24"}, "sample must be one of"),
+        ({"exptime": "a"}, "exptime must be a number, got 'a'"),
+        ({"n_objects": -1}, "n_objects must be a whole number above zero, got -1"),
+        ({"n_objects": 2.5}, "n_objects must be a whole number above zero, got 2.5"),
+        ({"min_hlr": "big"}, "min_hlr must be a number, got 'big'"),
         ({"min_size": 1}, "'min_size' is no limit"),
         ({"min_flux": 1}, "flux does not follow"),
         ({"max_z": 0.01}, "None of 7 rows is left"),

@@ -15,6 +15,7 @@ from astropy.table import Table
 
 import galsim_hub
 from galsim_hub import GenerativeCatalog, GenerativeGalaxy, GenerativeGalaxyModel, lookahead
+from galsim_hub.chromatic import find_generated
 from galsim_hub.errors import CatalogError
 
 N_FITS = 8
@@ -272,6 +273,34 @@ def test_two_processes_draw_the_same_bits_and_truth(base, tmp_path):
     executable = Path(sys.executable).with_name("galsim")
     subprocess.run([executable, "-v", "1", tmp_path / "double.yaml"], check=True, timeout=120)
     assert [(tmp_path / name).read_bytes() for name in ("image.fits", "truth.fits")] == single
+
+
+def test_pins_and_the_plain_name_of_the_type(base, tmp_path):
+    base["gal"] |= {"type": "GenerativeCatalog", "mag": 22.0, "zeropoint": 27.0}
+    assert find_generated(_build(base)).pins.flux == pytest.approx(100.0)
+    columns = {"flux": "pinned_flux", "size": "pinned_half_light_radius"}
+    truth = {name: {"type": "GenerativeTruth", "key": key} for name, key in columns.items()}
+    base["output"]["truth"]["columns"] = truth
+    galsim.config.Process(base)
+    table = Table.read(tmp_path / "truth.fits")
+    np.testing.assert_allclose(table["flux"], 100.0)
+    assert np.isnan(np.ma.filled(table["size"], np.nan)).all()
+
+
+def test_what_is_no_generated_galaxy_has_the_default_in_the_truth(base, tmp_path):
+    smooth = {"type": "Exponential", "half_light_radius": 0.3, "flux": 10}
+    index = {"type": "Sequence", "first": 0, "last": 1}
+    base["gal"] = {"type": "List", "items": [base["gal"], smooth], "index": index}
+    truth = base["output"]["truth"]["columns"]
+    base["output"]["truth"]["columns"] = {
+        "zphot": truth["zphot"] | {"default": -1.0},
+        "module": truth["module"] | {"default": "none"},
+    }
+    galsim.config.Process(base)
+    table = Table.read(tmp_path / "truth.fits")
+    assert (table["zphot"][1::2] == -1.0).all()
+    assert (table["zphot"][::2] > 0).all()
+    assert table["module"][1] == "none"
 
 
 @pytest.mark.parametrize(

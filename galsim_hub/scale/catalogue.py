@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TableError, suggest
+from ..errors import OutputError, TableError, suggest
 
 __all__ = ["Catalogue", "Piece", "Rows", "open_catalogue", "read_rows", "stage_frame"]
 
 _FITS = (".fits", ".fit", ".fits.gz", ".fits.fz")
 _PARQUET = (".parquet", ".parq", ".pq")
+_STAGED = "galsim_hub.staged"  # a file that tells a folder of rows written here from others
 
 
 @dataclass(frozen=True)
@@ -208,10 +209,21 @@ def stage_frame(
     -------
     pathlib.Path
         The folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder is there and is not one that was written so.
     """
     import dask  # here, and all that follow: they come with the extra
 
     _check_columns(frame.columns, id_column, quantities, "given")
+    if folder.exists() and not (folder / _STAGED).is_file():
+        raise OutputError(
+            f"{folder} is in the way: the frame's rows were to be kept there, and it holds "
+            "something else. Move it, or choose another output.",
+            str(folder),
+        )
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     wanted = list(dict.fromkeys([id_column, *quantities]))
@@ -220,6 +232,7 @@ def stage_frame(
         frame[wanted].to_parquet(
             str(partial), write_index=False, name_function=lambda i: f"part-{i:08d}.parquet"
         )
+    (partial / _STAGED).touch()
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return folder

@@ -23,13 +23,9 @@ from galsim_hub import scale
 
 
 def write_catalogue(path: Path, n: int, model: galsim_hub.GenerativeGalaxyModel) -> None:
-    """Write n rows, their conditions in the middle of the trained ranges."""
-    rng = np.random.default_rng(n)
-    columns = {"id": np.arange(n)}
-    for condition in model.spec.inputs:
-        width = condition.maximum - condition.minimum
-        columns[condition.name] = condition.minimum + width * rng.uniform(0.2, 0.6, n)
-    parquet.write_table(pa.table(columns), path)
+    """Write n rows, their conditions as the galaxies of the sky have them."""
+    conditions = model.sample_conditions(n, galsim.BaseDeviate(n))
+    parquet.write_table(pa.table({"id": np.arange(n), **conditions}), path)
 
 
 def measure(

@@ -50,6 +50,16 @@ def test_a_dask_dataframe_is_drawn_without_a_cluster(
     assert read_files(tmp_path / "frame") == read_files(tmp_path / "file")
 
 
+def test_a_folder_in_the_way_of_a_frame_is_left_alone(module_folder, columns, tmp_path):
+    precious = tmp_path / "out.catalogue" / "notes.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+    frame = dd.from_pandas(pd.DataFrame(columns), npartitions=3, sort=False)
+    with pytest.raises(errors.OutputError, match="is in the way"):
+        scale.draw(frame, module_folder, tmp_path / "out", shard_size=4)
+    assert precious.read_text() == "mine"
+
+
 def test_a_worker_killed_half_way_costs_no_galaxy(
     client, module_folder, columns, write_parquet, tmp_path
 ):
