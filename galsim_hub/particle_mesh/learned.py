@@ -8,13 +8,15 @@ likelihood and prior, scaled as Adam scales them, and Newton's step of a linear 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..backend import load_function
-from ..errors import ReconstructionError
+from ..errors import ExtrapolationWarning, ReconstructionError
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .posterior import Posterior
@@ -23,6 +25,7 @@ __all__ = ["N_FEATURES", "LearnedSearch", "learned_steps"]
 
 N_FEATURES = 7
 ADAM_MOMENTS = 0.9, 0.999
+TOLERANCE = 0.05  # relative, of cells and noise, beyond which the search warns
 PART = 0.25  # of Newton's step; halves diverge, because clusters are far from linear
 
 Tensor = Any
@@ -122,6 +125,11 @@ class LearnedSearch:
         ------
         ReconstructionError
             If a side of the grid is not a multiple of the module's coarsest cell.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If cells or noise are not those of the module's training.
         """
         training = self._spec.training
         multiple = training["multiple_of"]
@@ -131,6 +139,7 @@ class LearnedSearch:
                 f"be a multiple of {multiple}. Choose such a grid.",
                 posterior.box.shape,
             )
+        self._warn_of_others(posterior)
         step = load_function(self._folder, self._spec, "step")
 
         def network(features: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,3 +153,17 @@ class LearnedSearch:
         for white in learned_steps(batch, network, n, training["hidden"]):  # noqa: B007 - the last
             pass
         return tf.reshape(white, shape)
+
+    def _warn_of_others(self, posterior: Posterior) -> None:
+        training = self._spec.training
+        noise = float(np.mean(posterior.weight**2)) ** -0.5
+        given = {"cell": max(posterior.box.cell), "noise": noise}
+        other = [name for name, x in given.items() if abs(x / training[name] - 1.0) > TOLERANCE]
+        if other or min(posterior.box.cell) < (1.0 - TOLERANCE) * training["cell"]:
+            warnings.warn(
+                f"{self._spec.label} was trained on cells of {training['cell']:g} Mpc/h with noise "
+                f"of {training['noise']:g} a cell, and these are {posterior.box.cell} with "
+                f"{noise:g}. Go on from the result with galsim_hub.particle_mesh.reconstruct.",
+                ExtrapolationWarning,
+                stacklevel=3,
+            )

@@ -138,9 +138,10 @@ def snapshots(
     Raises
     ------
     StepsError
-        If an output is not among the stages after those before it.
+        If the stages do not ascend, or an output is not among those after the one before.
     """
     stages = np.asarray(stages, np.float64)
+    schedule(growth, stages, scheme)  # as a whole, before any part of it is run
     begin = 0
     for a in np.asarray(outputs, np.float64):
         (found,) = np.nonzero(np.isclose(stages, a, rtol=1e-9, atol=0.0))

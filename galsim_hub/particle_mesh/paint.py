@@ -216,8 +216,10 @@ def _neighbours(position: Tensor, n: int) -> tuple[tuple[Tensor, Tensor], tuple[
     """Give the mesh points below and above along one side, and their weights."""
     floor = tf.floor(position)
     above = position - floor
-    # In floating point: whole numbers have no fast remainder.
+    # In floating point: whole numbers have no fast remainder. A compiler may multiply by 1 / n, and
+    # a whole number of turns is then a little less than whole for some n: hence the second look.
     lower = tf.cast(floor - n * tf.floor(floor / n), tf.int32)
+    lower = tf.where(lower >= n, lower - n, lower)
     upper = tf.where(tf.equal(lower, n - 1), 0, lower + 1)
     return (lower, upper), (1.0 - above, above)
 

@@ -108,6 +108,16 @@ class Posterior:
     ) -> None:
         observed, noise = np.asarray(observed, np.float64), np.asarray(noise, np.float64)
         box.check_field(observed.shape)
+        try:
+            fits = np.broadcast_shapes(noise.shape, observed.shape) == observed.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ReconstructionError(
+                f"The noise has the shape {noise.shape}, and the field {observed.shape}. Give one "
+                "number, or one a cell.",
+                noise.shape,
+            )
         _check_observation(observed, noise)
         self.box, self.forward = box, forward
         self.weight = np.broadcast_to(1.0 / noise, observed.shape)

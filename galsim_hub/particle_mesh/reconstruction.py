@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ ADAM_RATE = 0.1  # of white noise, whose unit is one
 ADAM_MOMENTS = 0.9, 0.999
 N_CORRECTIONS = 10  # pairs that L-BFGS remembers
 FILE_NAME = "reconstruction.npz"
+MODEL_TOLERANCE = 1e-4  # relative: machines round differently
 
 Tensor = Any
 
@@ -157,7 +159,8 @@ def reconstruct(
     Raises
     ------
     ReconstructionError
-        If there is no such method, a value is not finite, or the folder is another search's.
+        If there is no such method, L-BFGS is given several fields, `start` is not shaped as the
+        observed field, a value is not finite, or the folder is another search's.
     MissingExtraError
         If L-BFGS is asked for and tensorflow-probability is not installed.
     """
@@ -167,6 +170,7 @@ def reconstruct(
         )
     white = tf.zeros(posterior.observed.shape, tf.float64) if start is None else start
     white = tf.cast(white, tf.float64)
+    _check_start(white, posterior, method)
     state = None if folder is None else _State.open(Path(folder), posterior, stages, method, white)
     values: list[float] = []
     if state is not None:
@@ -279,6 +283,22 @@ def _adam(posterior: Posterior) -> Callable[[Tensor, Stage], Tensor]:
 METHODS = {"lbfgs": _lbfgs, "adam": _adam}
 
 
+def _check_start(white: Tensor, posterior: Posterior, method: str) -> None:
+    shape, expected = tuple(white.shape), tuple(posterior.observed.shape)
+    if shape != expected:
+        raise ReconstructionError(
+            f"start has the shape {shape}, and the observed field {expected}. Give one of that "
+            "shape, or none to start from zeros.",
+            shape,
+        )
+    if method == "lbfgs" and len(expected) > 3:
+        raise ReconstructionError(
+            f"L-BFGS searches for one field, not for {expected[0]} in the shape {expected}. Search "
+            "one by one, or choose method='adam'.",
+            expected,
+        )
+
+
 def _finite(value: float, stage: Stage) -> float:
     if not np.isfinite(value):
         raise ReconstructionError(
@@ -292,8 +312,16 @@ def _finite(value: float, stage: Stage) -> float:
 class _State:
     """The file that a search is resumed from."""
 
-    def __init__(self, path: Path, identity: str, white: NDArray[Any], values: list[float]) -> None:
-        self.path, self.identity, self.white, self.values = path, identity, white, values
+    def __init__(
+        self,
+        path: Path,
+        identity: str,
+        model: NDArray[np.float64],
+        white: NDArray[Any],
+        values: list[float],
+    ) -> None:
+        self.path, self.identity, self.model = path, identity, model
+        self.white, self.values = white, values
 
     @classmethod
     def open(
@@ -308,21 +336,35 @@ class _State:
         text = f"{method} {[tuple(stage) for stage in stages]} {posterior.box}".encode()
         arrays = (posterior.observed, posterior.weight, start.numpy())
         identity = hashlib.sha256(text + b"".join(x.tobytes() for x in arrays)).hexdigest()
+        model = _describe_model(posterior, start)
         path = folder / FILE_NAME
         if not path.is_file():
-            return cls(path, identity, start.numpy(), [])
-        with np.load(path) as stored:
-            if str(stored["identity"]) != identity:
-                raise ReconstructionError(
-                    f"{path} is of a search with other data, stages or start. Choose another "
-                    "folder, or remove it.",
-                    str(path),
-                )
-            return cls(path, identity, stored["white"], stored["values"].tolist())
+            return cls(path, identity, model, start.numpy(), [])
+        try:
+            with np.load(path) as file:
+                stored = dict(file)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ReconstructionError(
+                f"{path} cannot be read: {error}. Remove it to begin anew.", str(path)
+            ) from error
+        same = str(stored.get("identity")) == identity
+        if not same or not np.allclose(stored["model"], model, rtol=MODEL_TOLERANCE, atol=0.0):
+            raise ReconstructionError(
+                f"{path} is of a search with other data, stages, start, power or forward model. "
+                "Choose another folder, or remove it.",
+                str(path),
+            )
+        return cls(path, identity, model, stored["white"], stored["values"].tolist())
 
     def save(self, white: NDArray[Any], values: list[float]) -> None:
         """Replace the file as a whole, so that a kill leaves the old or the new one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp.npz")
-        np.savez(temporary, identity=self.identity, white=white, values=values)
+        np.savez(temporary, identity=self.identity, model=self.model, white=white, values=values)
         os.replace(temporary, self.path)
+
+
+def _describe_model(posterior: Posterior, start: Tensor) -> NDArray[np.float64]:
+    """Return what tells a posterior from others of the same data: value and slope at the start."""
+    value, gradient = posterior.value_and_gradient(start)
+    return np.array([posterior.linear_std, value, tf.norm(gradient)], np.float64)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..backend import load_function
 from ..errors import (
+    BoxError,
     CosmologyError,
     ExtrapolationWarning,
     SeedError,
@@ -196,16 +197,29 @@ class Simulator:
                 given[unknown[0]],
             )
         values = {n: tf.reshape(tf.cast(x, tf.float32), [1]) for n, x in (defaults | given).items()}
-        for parameter in self._spec.inputs:
-            known = tf.get_static_value(values[parameter.name])
-            if known is not None:
-                self._check_range(parameter.name, float(known[0]))
+        known = {n: tf.get_static_value(x) for n, x in values.items()}
+        numbers = {n: float(x[0]) for n, x in known.items() if x is not None}
+        for name, value in numbers.items():
+            self._check_range(name, value)
+        if numbers.get("Omega_b", -np.inf) > numbers.get("Omega_m", np.inf):
+            raise CosmologyError(
+                f"Omega_m = {numbers['Omega_m']:g} is less than Omega_b = {numbers['Omega_b']:g}, "
+                "which is a part of it. Give a larger Omega_m.",
+                "Omega_m",
+                numbers["Omega_m"],
+            )
         return values
 
     def _check_range(self, name: str, value: float) -> None:
         allowed = next(parameter for parameter in self._spec.inputs if parameter.name == name)
         if not np.isfinite(value):
             raise CosmologyError(f"{name} = {value}; give a finite number.", name, value)
+        if allowed.minimum > 0 and value <= 0:
+            raise CosmologyError(
+                f"{name} = {value:g} must be positive; the module knows {allowed.range_text}.",
+                name,
+                value,
+            )
         if not allowed.minimum <= value <= allowed.maximum:
             warnings.warn(
                 f"{name} = {value:g} lies outside the range of {self._spec.label}, "
@@ -219,7 +233,12 @@ class Simulator:
             raise SeedError("Give one of seed and white: they say the same thing.", seed)
         n = self.n_cells
         field = tf.cast(white if seed is None else self.white_noise(seed), tf.float32)
-        Box(n, 1.0).check_field(field.shape)
+        if tuple(field.shape) != (n, n, n):
+            raise BoxError(
+                f"The normal numbers have the shape {tuple(field.shape)}, and {self._spec.label} "
+                f"takes those of one box, ({n}, {n}, {n}). Simulate several one by one.",
+                tuple(field.shape),
+            )
         return tf.reshape(field, [1, n**3])
 
     def _read_scale_factors(self, scale_factors: Sequence[float] | Tensor) -> Tensor:
@@ -227,7 +246,9 @@ class Simulator:
         outputs = tf.reshape(tf.cast(scale_factors, tf.float32), [1, -1])
         known = tf.get_static_value(outputs)
         if known is not None and (
-            not np.all(np.diff(known[0], prepend=first) > 0) or not np.all(known <= 1.0)
+            known.size == 0
+            or not np.all(np.diff(known[0], prepend=first) > 0)
+            or not np.all(known <= 1.0)
         ):
             raise StepsError(
                 f"The scale factors {known[0].tolist()} do not ascend from {first}, where "

@@ -16,7 +16,7 @@ Tensor = Any
 
 
 class Spectrum(NamedTuple):
-    """Power in shells of wavenumber, one fundamental mode wide.
+    """Power in shells of wavenumber, one fundamental mode of the longest side wide.
 
     Attributes
     ----------
@@ -126,7 +126,7 @@ def transfer_function(field: Tensor, reference: Tensor, box: Box) -> Tensor:
 
 def _shells(box: Box) -> tuple[np.ndarray, int]:
     """Give each mode the number of its shell; the last number is for those that have none."""
-    fundamental = 2 * np.pi / min(box.size)
+    fundamental = 2 * np.pi / max(box.size)
     nyquist = min(np.pi / cell for cell in box.cell)
     n_shells = max(int(nyquist / fundamental + 1e-9) - 1, 1)
     shell = np.floor(box.wavenumber() / fundamental - 1 + 1e-9).astype(np.int32)

@@ -44,6 +44,10 @@ def test_painting_and_reading_take_its_layout(numbers):
     mesh = flowpm.cic_paint(tf.ones([2, 8, 8, 8], tf.float64), part)
     np.testing.assert_allclose(tf.reduce_sum(mesh, axis=(1, 2, 3)), 512 + 30)
     assert flowpm.cic_readout(mesh, part).shape == (2, 30)
+    grid = tf.reshape(part, [2, 5, 6, 3])  # flattened, as there
+    again = flowpm.cic_paint(tf.ones([2, 8, 8, 8], tf.float64), grid, name="painted")
+    np.testing.assert_array_equal(again, mesh)
+    assert flowpm.cic_readout(mesh, grid, name="read").shape == (2, 30)
 
 
 def test_power_is_measured_and_predicted(linear):

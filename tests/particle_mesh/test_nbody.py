@@ -223,3 +223,5 @@ def test_a_step_too_long_to_be_undone_is_refused(started, box, growth):
 def test_an_output_that_is_no_stage_is_refused(started, box, growth):
     with pytest.raises(StepsError, match="Add it"):
         list(pm.snapshots(started, box, growth, STAGES, [0.33]))
+    with pytest.raises(StepsError, match="ascending"):
+        list(pm.snapshots(started, box, growth, [0.1, 0.5, 0.3, 1.0], [0.5]))

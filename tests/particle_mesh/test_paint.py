@@ -84,6 +84,21 @@ def test_gradients_agree_with_differences(particles, numbers, slope):
         assert found == pytest.approx(slope(along, 0.0, 1e-6), rel=1e-6)
 
 
+# A compiler divides by these by multiplying, which is not exact.
+@pytest.mark.parametrize("n", [47, 82, 94, 98, 196, 206])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_particle_that_went_round_is_painted_where_it_began(n, dtype):
+    for axis in range(3):
+        shape = [4, 4, 4]
+        shape[axis] = n
+        positions = np.full((1, 3, 3), 1.25)
+        positions[0, axis] = np.array([-n, n, 3 * n]) + 0.25
+        positions = tf.constant(positions, dtype)
+        mesh = paint(positions, tf.ones([1, 3], dtype), tuple(shape)).numpy()[0]
+        along = mesh.sum(axis=tuple({0, 1, 2} - {axis}))
+        np.testing.assert_array_equal(along, [2.25, 0.75] + [0] * (n - 2))
+
+
 def test_a_particle_that_is_nowhere_is_not_dropped_in_silence(particles):
     positions, weights = (x.numpy() for x in particles)
     positions[0, 1, 3] = np.nan

@@ -138,6 +138,38 @@ def test_a_folder_of_another_search_is_refused(posterior, tmp_path):
         pm.reconstruct(posterior, [pm.Stage(0.0, 2)], method="adam", folder=tmp_path)
 
 
+def test_a_folder_of_another_model_is_refused(observed, box, power, tmp_path):
+    def search(power, forward):
+        posterior = pm.Posterior(observed, 1.0, box, power, forward)
+        return pm.reconstruct(posterior, [pm.Stage(0.0, 1)], method="adam", folder=tmp_path)
+
+    search(power, lambda field: field)
+    search(power, lambda field: field)
+    with pytest.raises(ReconstructionError, match="another"):
+        search(lambda k: 0.01 * power(k), lambda field: field)
+    with pytest.raises(ReconstructionError, match="another"):
+        search(power, lambda field: 3.0 * field)
+
+
+def test_a_damaged_file_is_told_of(posterior, tmp_path):
+    (tmp_path / "reconstruction.npz").write_bytes(b"half")
+    with pytest.raises(ReconstructionError, match="cannot be read.*Remove it"):
+        pm.reconstruct(posterior, [pm.Stage(0.0, 1)], method="adam", folder=tmp_path)
+
+
+def test_a_start_of_another_shape_and_a_batch_for_lbfgs_are_refused(posterior, observed):
+    with pytest.raises(ReconstructionError, match="start has the shape"):
+        pm.reconstruct(posterior, [], start=tf.zeros([4, 4, 4]))
+    batch = posterior.observing(np.stack([observed, observed]))
+    with pytest.raises(ReconstructionError, match="one field, not for 2"):
+        pm.reconstruct(batch, [])
+
+
+def test_noise_of_another_shape_is_refused(observed, box, power):
+    with pytest.raises(ReconstructionError, match="The noise has the shape"):
+        pm.Posterior(observed, np.ones([3, 5]), box, power, lambda field: field)
+
+
 def test_a_method_that_is_not_known_is_refused(posterior):
     with pytest.raises(ReconstructionError, match="lbfgs"):
         pm.reconstruct(posterior, [], method="newton")

@@ -10,6 +10,7 @@ import galsim_hub
 from galsim_hub import particle_mesh as pm
 from galsim_hub.errors import (
     BandError,
+    BoxError,
     CosmologyError,
     ExtrapolationWarning,
     SeedError,
@@ -84,6 +85,10 @@ def test_the_numbers_of_a_seed_have_unit_variance_and_the_large_scales_of_any_gr
         ({}, SeedError, "one of seed and white"),
         ({"seed": 1, "Omega_M": 0.3}, CosmologyError, "Omega_m"),
         ({"seed": 1, "h": np.nan}, CosmologyError, "finite"),
+        ({"seed": 1, "box_size": -5.0}, CosmologyError, "must be positive"),
+        ({"seed": 1, "sigma8": 0.0}, CosmologyError, "must be positive"),
+        ({"white": np.zeros([2, 32, 32, 32])}, BoxError, "one by one"),
+        ({"seed": 1, "scale_factors": []}, StepsError, "ascend"),
         ({"seed": 1, "scale_factors": [0.05]}, StepsError, "ascend"),
         ({"seed": 1, "scale_factors": [0.9, 0.5]}, StepsError, "ascend"),
         ({"seed": 1, "scale_factors": [0.5, 2.0]}, StepsError, "to at most 1"),
@@ -98,6 +103,14 @@ def test_bad_input_is_refused(simulator, arguments, error, words):
 def test_a_parameter_beyond_the_range_of_the_card_warns(simulator):
     with pytest.warns(ExtrapolationWarning, match="w0"):
         simulator.simulate(seed=1, scale_factors=[0.2], w0=-1.8)
+
+
+def test_more_baryons_than_matter_are_refused(simulator):
+    with (
+        pytest.warns(ExtrapolationWarning, match="Omega_m"),
+        pytest.raises(CosmologyError, match="less than Omega_b"),
+    ):
+        simulator.simulate(seed=1, Omega_m=0.02)
 
 
 def test_a_simulator_has_no_bands():

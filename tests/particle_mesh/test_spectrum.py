@@ -35,6 +35,15 @@ def test_every_mode_below_the_nyquist_is_counted_once():
     np.testing.assert_array_equal(pm.power_spectrum(tf.zeros([16, 16, 16]), box).n_modes, expected)
 
 
+def test_shells_of_a_long_box_begin_with_its_largest_wave():
+    box = pm.Box((16, 8, 8), (160.0, 80.0, 80.0))
+    wave = np.cos(2 * np.pi * np.arange(16) / 16)[:, None, None] * np.ones(box.shape)
+    found = pm.power_spectrum(tf.constant(wave), box)
+    assert found.k[0] == pytest.approx(2 * np.pi / 160)
+    assert found.power[0] > 0
+    np.testing.assert_allclose(found.power[1:], 0.0, atol=1e-20)
+
+
 def test_correlation_and_transfer_tell_phase_from_amplitude(linear, box, numbers):
     np.testing.assert_allclose(pm.correlation(linear, 3.0 * linear, box), 1.0)
     np.testing.assert_allclose(pm.transfer_function(3.0 * linear, linear, box), 3.0)

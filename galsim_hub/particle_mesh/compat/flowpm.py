@@ -200,7 +200,7 @@ def nbody(
         raise BoxError("nbody needs nc, the cells along a side. Give it after the stages.", nc)
     if len(stages) < 2:
         return state
-    box = _cells([nc] * 3 if isinstance(nc, int) else nc)
+    box = _cells([int(nc)] * 3 if isinstance(nc, int | np.integer) else nc)
     growth, particles = Growth(cosmo), _particles(state, box)
     if return_intermediate_states:
         steps = snapshots(particles, box, growth, stages, stages[1:], resolution=pm_nc_factor)
@@ -209,7 +209,9 @@ def nbody(
     return _state(end, box, cosmo, pm_nc_factor)
 
 
-def cic_paint(mesh: Tensor, part: Tensor, weight: Tensor | None = None) -> Tensor:
+def cic_paint(
+    mesh: Tensor, part: Tensor, weight: Tensor | None = None, name: str = "CiCPaint"
+) -> Tensor:
     """Add particles to a mesh.
 
     Parameters
@@ -217,22 +219,26 @@ def cic_paint(mesh: Tensor, part: Tensor, weight: Tensor | None = None) -> Tenso
     mesh : tensor
         Shape (batch, nx, ny, nz).
     part : tensor
-        Positions [cell], shape (batch, particle, 3).
+        Positions [cell], shape (batch, particle, 3), or with more axes of particles.
     weight : tensor, optional
         Shape (batch, particle); 1 by default.
+    name : str
+        Has no effect.
 
     Returns
     -------
     tensor
         Shape (batch, nx, ny, nz).
     """
-    part = tf.convert_to_tensor(part)
+    part = _one_row(part)
     _check_axes(part, "The positions", mesh.shape[0], "particle", 3)
-    weight = tf.ones_like(part[..., 0]) if weight is None else tf.convert_to_tensor(weight)
+    if weight is None:
+        weight = tf.ones_like(part[..., 0])
+    weight = tf.reshape(weight, part.shape[:2])
     return mesh + paint(tf.linalg.matrix_transpose(part), weight, tuple(mesh.shape[1:]))
 
 
-def cic_readout(mesh: Tensor, part: Tensor) -> Tensor:
+def cic_readout(mesh: Tensor, part: Tensor, name: str = "CiCReadout") -> Tensor:
     """Interpolate a mesh at particles.
 
     Parameters
@@ -240,14 +246,16 @@ def cic_readout(mesh: Tensor, part: Tensor) -> Tensor:
     mesh : tensor
         Shape (batch, nx, ny, nz).
     part : tensor
-        Positions [cell], shape (batch, particle, 3).
+        Positions [cell], shape (batch, particle, 3), or with more axes of particles.
+    name : str
+        Has no effect.
 
     Returns
     -------
     tensor
         Shape (batch, particle).
     """
-    mesh, part = tf.convert_to_tensor(mesh), tf.convert_to_tensor(part)
+    mesh, part = tf.convert_to_tensor(mesh), _one_row(part)
     _check_axes(part, "The positions", mesh.shape[0], "particle", 3)
     return read(mesh, tf.linalg.matrix_transpose(part))
 
@@ -325,6 +333,12 @@ def _state(particles: Particles, box: Box, cosmo: Cosmology, resolution: int = 1
     rows = [x + _corners(box, x.dtype), p, force]
     flat = [tf.reshape(field, [-1, 3, box.n_cells]) for field in rows]
     return tf.stack([tf.linalg.matrix_transpose(field) for field in flat])
+
+
+def _one_row(part: Tensor) -> Tensor:
+    """Return positions with one axis of particles, as FlowPM flattens them."""
+    part = tf.convert_to_tensor(part)
+    return part if part.shape.rank < 4 else tf.reshape(part, [part.shape[0], -1, part.shape[-1]])
 
 
 def _check_axes(tensor: Tensor, name: str, *axes: int | str | None) -> None:

@@ -85,7 +85,7 @@ def launch(
 
 
 def _sides(mesh: int | Sequence[int]) -> tuple[int, int]:
-    sides = (mesh, 1) if isinstance(mesh, int) else tuple(mesh)
+    sides = tuple(mesh) if isinstance(mesh, Sequence) else (mesh, 1)
     if len(sides) != 2 or any(int(n) != n or n < 1 for n in sides):
         raise DeviceMeshError(
             f"A mesh of devices is one or two whole numbers above 0, not {mesh!r}.", tuple(sides)
