@@ -53,7 +53,7 @@ def draw(
 
     Parameters
     ----------
-    catalogue : path or dask.dataframe.DataFrame
+    catalogue : path, dask.dataframe.DataFrame or lsdb.catalog.Catalog
         A FITS file, a Parquet file or a folder of those, which every worker can see. A
         dataframe's columns that are needed are first written beside `output`, to
         ``OUTPUT.catalogue``.
@@ -152,7 +152,7 @@ def _check_view(
     if psf is None and pixel_scale is None and size is None:
         return None
     scale, side = pixel_scale or 0.0, size or 0
-    if not isinstance(psf, galsim.GSObject) or not (scale > 0.0 and side > 0):
+    if not isinstance(psf, galsim.GSObject) or not (scale > 0.0 and side > 0 and side == int(side)):
         raise ImageError(
             f"Images need a PSF, a pixel scale and a size, got psf={psf!r}, "
             f"pixel_scale={pixel_scale!r}, size={size!r}. Give all three, above zero, or none for "
@@ -167,10 +167,13 @@ def _stage(
 ) -> str | os.PathLike[str]:
     if isinstance(catalogue, (str, os.PathLike)):
         return catalogue
+    if hasattr(catalogue, "to_dask_dataframe"):  # LSDB's catalogues
+        catalogue = catalogue.to_dask_dataframe()
     if not hasattr(catalogue, "to_parquet") or not hasattr(catalogue, "npartitions"):
         kind = type(catalogue).__name__
         raise TableError(
-            f"A catalogue must be a path or a Dask dataframe, got {kind}. Write it to a file.",
+            f"A catalogue must be a path, a Dask dataframe or LSDB's, got {kind}. Write it to a "
+            "file.",
             kind,
         )
     # Beside the output, which may prove to be another run's.

@@ -50,6 +50,16 @@ def test_a_dask_dataframe_is_drawn_without_a_cluster(
     assert read_files(tmp_path / "frame") == read_files(tmp_path / "file")
 
 
+def test_a_catalogue_that_knows_its_dataframe_is_drawn(module_folder, columns, tmp_path):
+    class Catalog:  # as LSDB's, of which only this is used
+        def to_dask_dataframe(self):
+            return dd.from_pandas(pd.DataFrame(columns), npartitions=3, sort=False)
+
+    scale.draw(Catalog(), module_folder, tmp_path / "catalog", shard_size=4)
+    scale.draw(Catalog().to_dask_dataframe(), module_folder, tmp_path / "frame", shard_size=4)
+    assert read_files(tmp_path / "catalog") == read_files(tmp_path / "frame")
+
+
 def test_a_folder_in_the_way_of_a_frame_is_left_alone(module_folder, columns, tmp_path):
     precious = tmp_path / "out.catalogue" / "notes.txt"
     precious.parent.mkdir()

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import galsim_hub
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import ReconstructionError
+from galsim_hub.errors import ExtrapolationWarning, ReconstructionError
 from galsim_hub.golden import replay
 from galsim_hub.spec import read_spec
 from training.__main__ import main
@@ -84,6 +84,14 @@ def test_a_grid_that_does_not_suit_is_refused(module):
     box, power = pm.Box([6, 8, 8], 50.0), pm.EisensteinHu(pm.Planck15())
     posterior = pm.Posterior(np.zeros(box.shape), 1.0, box, power, forward=lambda linear: linear)
     with pytest.raises(ReconstructionError, match="multiple of 4"):
+        galsim_hub.load(module).reconstruct(posterior)
+
+
+@pytest.mark.parametrize(("size", "noise"), [(100.0, 0.1), (200.0, 1.0)])
+def test_other_cells_or_noise_than_in_training_are_warned_of(module, size, noise):
+    box, power = pm.Box(8, size), pm.EisensteinHu(pm.Planck15())
+    posterior = pm.Posterior(np.zeros(box.shape), noise, box, power, forward=lambda linear: linear)
+    with pytest.warns(ExtrapolationWarning, match="trained on cells of 12.5 Mpc/h"):
         galsim_hub.load(module).reconstruct(posterior)
 
 
