@@ -25,6 +25,10 @@ from .prior import Prior
 
 __all__ = ["PatchedPrior"]
 
+# Networks halve their grid up to three times, and answer otherwise for a field that is shifted by
+# less than a cell of the coarsest.
+_COARSEST = 8  # [pixel]
+
 Tensor = Any
 
 
@@ -148,7 +152,9 @@ class PatchedPrior:
 def _starts(side: int, size: int, overlap: int) -> NDArray[np.int64]:
     """Return where patches begin along one axis, evenly; one if it holds the whole axis."""
     count = 1 if side <= size else math.ceil(side / (size - overlap))
-    return np.arange(count) * side // count
+    starts = np.arange(count) * side // count
+    # What is left of a narrow overlap would not cover the field.
+    return starts // _COARSEST * _COARSEST if overlap >= 2 * _COARSEST else starts
 
 
 def _window(n: int, side: int, overlap: int) -> NDArray[np.float64]:

@@ -72,6 +72,23 @@ def test_edges_of_patches_leave_no_seam(red_power, field):
     )
 
 
+@pytest.mark.parametrize("side", [104, 136])
+def test_patches_begin_between_the_cells_of_a_coarse_grid(red_power, side):
+    class Coarse(Local):
+        def denoise(self, x, sigma):
+            """Average over cells of 8 pixels, as a network that halves its grid three times."""
+            ny, nx = x.shape[1] // 8 * 8, x.shape[2] // 8 * 8
+            cells = tf.reduce_mean(tf.reshape(x[:, :ny, :nx], [-1, ny // 8, 8, nx // 8, 8]), [2, 4])
+            means = tf.repeat(tf.repeat(cells, 8, axis=1), 8, axis=2)
+            rest = [[0, 0], [0, x.shape[1] - ny], [0, x.shape[2] - nx]]
+            return self.gaussian(tuple(x.shape[1:])).denoise(x, sigma) + tf.pad(means, rest)
+
+    field = np.random.default_rng(2).standard_normal((1, 48, side)).astype(np.float32)
+    patched = score.PatchedPrior(Coarse(red_power), 48, 16)
+    whole = Coarse(red_power).denoise(field, 0.5)
+    np.testing.assert_allclose(patched.denoise(field, 0.5), whole, atol=1e-4)
+
+
 def test_field_of_one_patch_is_the_prior_itself(red_power, field):
     patched = score.PatchedPrior(Local(red_power), 80, 16)
     np.testing.assert_allclose(
