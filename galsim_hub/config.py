@@ -13,7 +13,8 @@
 
 ``generative_model`` may be a list of models; ``num`` then picks one. A galaxy's seed is one
 64-bit draw of its object's rng, unless ``seed`` or ``obj_id`` is given. If that and all
-conditions are constant or come from a Catalog or a Sequence, galaxies are made a few ahead.
+conditions are constant, come from a Catalog or a Sequence, or are expressions of such, galaxies are
+made a few ahead.
 """
 
 from __future__ import annotations
@@ -105,7 +106,10 @@ def _is_regular(config: dict[str, Any], base: dict[str, Any], model: GenerativeG
         len(which) == 1
         and base.get("index_key") == "obj_num"
         and isinstance(config.get("num", 0), int)
-        and all(is_foreseeable(config[name]) for name in (*model.quantities, *which))
+        and all(
+            is_foreseeable(config[name], base.get("eval_variables"))
+            for name in (*model.quantities, *which)
+        )
     )
 
 
@@ -116,10 +120,13 @@ def _foresee(
     names = {*model.quantities, "seed", "obj_id"} & set(config)
     for obj_num in range(base["obj_num"] + 1, base["obj_num"] + 1 + MAX_AHEAD):
         coming = {name: strip_state(config[name]) for name in names}
+        then = {**base, "obj_num": obj_num}
+        if "eval_variables" in base:
+            then["eval_variables"] = strip_state(base["eval_variables"])
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # given when the object's turn comes
-                params, _ = _parse_params(coming, {**base, "obj_num": obj_num}, ignore, model)
+                params, _ = _parse_params(coming, then, ignore, model)
                 yield GenerativeGalaxy(model, **params).recipe
         except (GalSimHubError, *_UNPARSABLE, IndexError, KeyError):
             return  # the end of a catalogue, or a bad row, which its own object reports

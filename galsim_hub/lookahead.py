@@ -1,13 +1,14 @@
 """Make the galaxies of a configuration file a few at a time, though GalSim asks for one.
 
 Several galaxies in one call cost less than one by one. The conditions of a coming object can be
-known if they, and its seed or id, are constant or come from a Catalog or a Sequence; what
-follows an rng cannot. A stamp is kept under the recipe that determines it, so looking ahead
-changes no pixel: at worst a stamp is made in vain.
+known if they, and its seed or id, are constant, come from a Catalog or a Sequence, or are an
+expression of such; what follows an rng cannot. A stamp is kept under the recipe that determines it,
+so looking ahead changes no pixel: at worst a stamp is made in vain.
 """
 
 from __future__ import annotations
 
+import ast
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -24,17 +25,23 @@ __all__ = ["MAX_AHEAD", "is_foreseeable", "strip_state", "take_stamp"]
 MAX_AHEAD = 7
 _MAX_KEPT = 32  # stamps, 2 MB of 128x128 pixels
 _FORESEEABLE = ("Catalog", "Sequence")
+# What expressions may name beside variables: modules without a state, functions, and the object.
+_CONSTANT = frozenset(
+    {"abs", "float", "int", "math", "max", "min", "np", "numpy", "round", "obj_num"}
+)
 
 _kept: OrderedDict[tuple[StampSource, Recipe], NDArray[np.float32]] = OrderedDict()
 
 
-def is_foreseeable(value: Any) -> bool:
+def is_foreseeable(value: Any, variables: Mapping[str, Any] | None = None) -> bool:
     """Tell whether an entry of a configuration is known for objects to come.
 
     Parameters
     ----------
     value : object
-        A number, a text, or a dict with a type.
+        A number, a text, an expression, or a dict with a type.
+    variables : mapping, optional
+        The configuration's ``eval_variables``, which expressions may name.
 
     Returns
     -------
@@ -42,17 +49,46 @@ def is_foreseeable(value: Any) -> bool:
 
     Examples
     --------
-    >>> is_foreseeable({"type": "Sequence", "first": 20}), is_foreseeable("$obj_num**2")
+    >>> is_foreseeable({"type": "Sequence", "first": 20}), is_foreseeable("$rng() ** 2")
     (True, False)
+    >>> is_foreseeable("$a / 0.03", {"fa": {"type": "Catalog", "col": 5}})
+    True
     """
+    variables = variables or {}
     if isinstance(value, Mapping):
         entries = strip_state(value)
-        return entries.pop("type", None) in _FORESEEABLE and all(
-            is_foreseeable(entry) for entry in entries.values()
+        kind = entries.pop("type", None)
+        if kind == "Eval":
+            return _is_foreseeable_expression(str(entries.get("str")), variables)
+        return kind in _FORESEEABLE and all(
+            is_foreseeable(entry, variables) for entry in entries.values()
         )
+    if isinstance(value, str) and value.startswith("$"):
+        return _is_foreseeable_expression(value[1:], variables)
     if isinstance(value, str):
-        return not value.startswith(("$", "@"))
+        return not value.startswith("@")
     return isinstance(value, int | float | np.number)
+
+
+def _is_foreseeable_expression(expression: str, variables: Mapping[str, Any]) -> bool:
+    """Tell whether all that an expression names is known for objects to come."""
+    if "@" in expression or "random" in expression:
+        return False
+    try:
+        nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
+    except SyntaxError:
+        return False
+    names = {node.id for node in nodes if isinstance(node, ast.Name)} - _CONSTANT
+    by_name = {key[1:]: key for key in variables}
+    if not names <= set(by_name):
+        return False
+    # Without itself, for one that names itself is never known.
+    return all(
+        is_foreseeable(
+            variables[by_name[name]], {k: v for k, v in variables.items() if k != by_name[name]}
+        )
+        for name in names
+    )
 
 
 def strip_state(value: Any) -> Any:

@@ -108,6 +108,62 @@ def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, mode
         assert galaxy.stamp.tobytes() == stamp.tobytes()
 
 
+def test_galaxies_of_expressions_of_a_catalogue_are_made_ahead(base, gal, model, monkeypatch):
+    base["eval_variables"] = {
+        "fstep": 0.05,
+        "fmag": {"type": "Sequence", "first": 21, "step": 0.1},
+        "fhlr": "$0.3 + step * obj_num / 2",
+        "fscatter": {"type": "Random", "min": 0, "max": 1},  # named by none
+    }
+    gal.update(flux_radius="$hlr / 0.03", mag_auto="$mag + np.log10(1.0)", seed=3)
+    calls = []
+    generate = GenerativeGalaxyModel.generate
+
+    def counted(self, conditions, seeds):
+        calls.append(len(seeds))
+        return generate(self, conditions, seeds)
+
+    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
+    monkeypatch.setattr(GenerativeGalaxyModel, "generate", counted)
+    config = copy.deepcopy(base)
+    galsim.config.ImportModules(config)
+    galsim.config.ProcessInput(config)
+    for number in range(8):  # in one configuration, which remembers what it evaluated
+        config.update(obj_num=number, rng=galsim.BaseDeviate(5 + number), index_key="obj_num")
+        galaxy = galsim.config.BuildGSObject(config, "gal")[0]
+        assert galaxy.conditions["mag_auto"] == pytest.approx(21 + 0.1 * number)
+        assert galaxy.conditions["flux_radius"] == pytest.approx((0.3 + 0.025 * number) / 0.03)
+        alone = GenerativeGalaxy(model, seed=3, **galaxy.conditions)
+        assert galaxy.stamp.tobytes() == alone.stamp.tobytes()
+    assert calls[0] == lookahead.MAX_AHEAD + 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "is_known"),
+    [
+        ("$a + math.sqrt(b)", True),
+        ("$round(a) * obj_num", True),
+        ("$a + c", False),
+        ("$a + @image.pixel_scale", False),
+        ("$np.random.uniform()", False),
+        ("$galsim.UniformDeviate()()", False),
+        ("$rng.raw() * a", False),
+        ("$d", False),
+        ("$a +", False),
+    ],
+)
+def test_an_expression_is_known_if_all_that_it_names_is(expression, is_known):
+    variables = {
+        "fa": {"type": "Catalog", "col": 1},
+        "fb": "$a * 2",
+        "fc": {"type": "Random", "min": 0, "max": 1},
+        "fd": "$d + 1",
+    }
+    assert lookahead.is_foreseeable(expression, variables) is is_known
+    evaluated = {"type": "Eval", "str": expression[1:], "_fn": print, "current": (1, True)}
+    assert lookahead.is_foreseeable(evaluated, variables) is is_known
+
+
 def test_conditions_that_follow_an_rng_are_not_looked_ahead(base, gal, monkeypatch):
     monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
     gal["seed"] = 3
