@@ -25,6 +25,9 @@ __all__ = ["N_FEATURES", "LearnedSearch", "learned_steps"]
 
 N_FEATURES = 7
 ADAM_MOMENTS = 0.9, 0.999
+# Axes of fields (batch, x, y, z) that each mirror image turns round, those of two far apart first.
+MIRRORS = ((), (1, 2, 3), (2, 3), (1, 3), (1, 2), (3,), (2,), (1,))
+ALIKE = 1e-2  # relative, what mirror images of a forward model's result may differ by
 TOLERANCE = 0.05  # relative, of cells and noise, beyond which the search warns
 PART = 0.25  # of Newton's step; halves diverge, because clusters are far from linear
 
@@ -105,8 +108,13 @@ class LearnedSearch:
         """The module's card."""
         return self._spec
 
-    def reconstruct(self, posterior: Posterior, n_iterations: int | None = None) -> Tensor:
+    def reconstruct(
+        self, posterior: Posterior, n_iterations: int | None = None, *, orientations: int = 4
+    ) -> Tensor:
         """Find probable initial conditions.
+
+        Mirror images of the observation are searched beside it and the results averaged: nature has
+        no handedness, but a network has errors of its own in each.
 
         Parameters
         ----------
@@ -115,6 +123,8 @@ class LearnedSearch:
             card they are decides how good the result is.
         n_iterations : int, optional
             Steps to take; as many as in training by default.
+        orientations : int
+            Of 8 mirror images, how many to search, in one batch: 1 is the observation alone.
 
         Returns
         -------
@@ -124,7 +134,8 @@ class LearnedSearch:
         Raises
         ------
         ReconstructionError
-            If a side of the grid is not a multiple of the module's coarsest cell.
+            If a side of the grid is not a multiple of the module's coarsest cell, or several
+            orientations are asked for of a forward model that tells mirror images apart.
 
         Warns
         -----
@@ -146,13 +157,20 @@ class LearnedSearch:
             outputs = step(features=features, hidden=hidden)
             return outputs["correction"], outputs["hidden"]
 
-        shape = posterior.observed.shape
-        batch = posterior.observing(tf.reshape(posterior.observed, [-1, *posterior.box.shape]))
+        mirrors = _mirrors(posterior, orientations)
+        rows = [-1, *posterior.box.shape]
+        observed, weight = (np.reshape(x, rows) for x in (posterior.observed, posterior.weight))
+        batch = posterior.observing(
+            np.concatenate([np.flip(observed, axes) for axes in mirrors]),
+            np.concatenate([np.flip(weight, axes) for axes in mirrors]),
+        )
         n = training["iterations"] if n_iterations is None else n_iterations
         white = tf.zeros(batch.observed.shape)
         for white in learned_steps(batch, network, n, training["hidden"]):  # noqa: B007 - the last
             pass
-        return tf.reshape(white, shape)
+        parts = zip(tf.split(white, len(mirrors)), mirrors, strict=True)
+        mean = sum(tf.reverse(part, list(axes)) if axes else part for part, axes in parts)
+        return tf.reshape(mean / len(mirrors), posterior.observed.shape)
 
     def _warn_of_others(self, posterior: Posterior) -> None:
         training = self._spec.training
@@ -167,3 +185,25 @@ class LearnedSearch:
                 ExtrapolationWarning,
                 stacklevel=3,
             )
+
+
+def _mirrors(posterior: Posterior, orientations: int) -> tuple[tuple[int, ...], ...]:
+    """Return the mirror images to search; refuse those that a forward model tells apart."""
+    if orientations not in range(1, len(MIRRORS) + 1):
+        raise ReconstructionError(
+            f"{orientations!r} orientations are asked for; give 1 to {len(MIRRORS)}.", orientations
+        )
+    mirrors = MIRRORS[:orientations]
+    white = tf.random.stateless_normal([1, *posterior.box.shape], [0, 0])
+    turned = [tf.reverse(white, list(axes)) if axes else white for axes in mirrors]
+    if orientations > 1:
+        plain, *images = (posterior.forward(posterior.linear(field)) for field in turned)
+        for image, axes in zip(images, mirrors[1:], strict=True):
+            apart = tf.norm(tf.reverse(image, list(axes)) - plain) / tf.norm(plain)
+            if apart > ALIKE:
+                raise ReconstructionError(
+                    "The forward model tells mirror images apart: those of one field differ by "
+                    f"{float(apart):.2g}. Give orientations=1.",
+                    orientations,
+                )
+    return mirrors

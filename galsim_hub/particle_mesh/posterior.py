@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ReconstructionError
 from .bias import Bias, biased_density
@@ -131,13 +131,15 @@ class Posterior:
         self.linear_std = float(np.sqrt(np.sum(square) / box.n_cells))
         self._compiled = tf.function(self._evaluate, autograph=False)
 
-    def observing(self, observed: Tensor) -> Posterior:
-        """Return the same for another field with the same noise.
+    def observing(self, observed: Tensor, weight: NDArray[np.float64] | None = None) -> Posterior:
+        """Return the same for another field.
 
         Parameters
         ----------
         observed : tensor
             What was seen, shape (..., nx, ny, nz).
+        weight : ndarray, optional
+            One over the noise of each cell; the same as here by default.
 
         Returns
         -------
@@ -145,6 +147,7 @@ class Posterior:
         """
         other = copy.copy(self)
         other.observed = observed
+        other.weight = self.weight if weight is None else weight
         other._compiled = tf.function(other._evaluate, autograph=False)
         return other
 

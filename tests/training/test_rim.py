@@ -76,7 +76,7 @@ def test_a_loaded_search_does_what_the_trained_one_does(config, module):
     task = RimTask(config)
     task.model.load_weights(pathlib.Path(config.workdir) / "rim" / "best.weights.h5")
     posterior = task.survey.posterior.observing(task.held_out["observed"])
-    linear = posterior.linear(search.reconstruct(posterior))
+    linear = posterior.linear(search.reconstruct(posterior, orientations=1))
     np.testing.assert_allclose(linear, task.estimates(task.held_out["observed"])[-1], atol=1e-4)
 
 
@@ -85,6 +85,39 @@ def test_a_grid_that_does_not_suit_is_refused(module):
     posterior = pm.Posterior(np.zeros(box.shape), 1.0, box, power, forward=lambda linear: linear)
     with pytest.raises(ReconstructionError, match="multiple of 4"):
         galsim_hub.load(module).reconstruct(posterior)
+
+
+def test_mirror_images_of_an_observation_have_mirrored_results(module, config):
+    search, task = galsim_hub.load(module), RimTask(config)
+    box, posterior = task.survey.box, task.survey.posterior
+    observed = task.held_out["observed"][0].numpy()
+    noise = np.linspace(0.9, 1.1, 8)[:, None, None] * np.ones(box.shape)
+
+    def search_in(axes, orientations):
+        seen = pm.Posterior(
+            np.flip(observed, axes),
+            np.flip(noise, axes),
+            box,
+            task.survey.power,
+            posterior.forward,
+        )
+        return np.flip(search.reconstruct(seen, orientations=orientations), axes)
+
+    # To the rounding of single precision through two steps.
+    np.testing.assert_allclose(search_in((0, 2), 8), search_in((), 8), atol=1e-4)
+    assert np.abs(search_in((0, 2), 1) - search_in((), 1)).max() > 1e-3
+
+
+def test_a_model_that_tells_mirror_images_apart_has_one_orientation(module, config):
+    box, power = pm.Box(8, 100.0), pm.EisensteinHu(pm.Planck15())
+    slope = tf.reshape(tf.linspace(0.5, 1.5, 8), [8, 1, 1])
+    posterior = pm.Posterior(np.ones(box.shape), 1.0, box, power, lambda linear: slope * linear)
+    search = galsim_hub.load(module)
+    with pytest.raises(ReconstructionError, match="mirror images apart.*orientations=1"):
+        search.reconstruct(posterior)
+    assert search.reconstruct(posterior, orientations=1).shape == box.shape
+    with pytest.raises(ReconstructionError, match="give 1 to 8"):
+        search.reconstruct(posterior, orientations=9)
 
 
 @pytest.mark.parametrize(("size", "noise"), [(100.0, 0.1), (200.0, 1.0)])
