@@ -159,10 +159,12 @@ def read_table(path: Path, columns: list[str]) -> Mapping[str, Any]:
     known = list(getattr(table, "colnames", None) or table.schema.names)
     for column in columns:
         if column not in known:
+            alike = [name for name in known if name.lower() == column.lower()]
+            hint = f" Did you mean {alike[0]!r}?" if alike else suggest(column, known)
+            without = " or do without weights by --unweighted," if column == "weight" else ""
             raise TableError(
-                f"Catalogue {path} has no column {column!r}; it has {', '.join(known)}."
-                f"{suggest(column, known)} Say which it is with --columns, as in "
-                "--columns ra=RAJ2000 e1=g1.",
+                f"Catalogue {path} has no column {column!r}; it has {', '.join(known)}.{hint} Say "
+                f"which it is with --columns,{without} as in --columns ra=RAJ2000 e1=g1.",
                 str(path),
             )
     if path.suffix in _PARQUET:

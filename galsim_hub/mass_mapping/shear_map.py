@@ -55,10 +55,14 @@ class ShearMap:
             n_bad = np.count_nonzero(~(np.isfinite(seen).all(axis=0) & (seen[2] > 0)))
             raise MassMapError(
                 f"{n_bad} pixels with galaxies have a shear that is no number, or noise that is "
-                "not positive. Set their n_galaxies to 0, shear to 0 and noise_std to inf.",
+                "not positive. Set their n_galaxies to 0.",
                 "shear",
                 n_bad,
             )
+
+        # What a pixel without a galaxy is given says nothing.
+        object.__setattr__(self, "shear", np.where(self.is_seen, self.shear, 0.0))
+        object.__setattr__(self, "noise_std", np.where(self.is_seen, self.noise_std, np.inf))
 
     @property
     def precision(self) -> NDArray[np.float64]:

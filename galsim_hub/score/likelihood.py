@@ -61,8 +61,10 @@ class GaussianLikelihood:
         self.operator = operator
         values = np.asarray(data, dtype=np.float32)
         is_seen = _broadcast("mask", True if mask is None else mask, values.shape).astype(bool)
+        if np.ma.isMaskedArray(data):
+            is_seen &= ~np.ma.getmaskarray(data)
         std = _broadcast("noise_std", noise_std, values.shape).astype(np.float32)
-        if not is_seen.any():
+        if not is_seen.any() or (is_batch and not is_seen.reshape(len(is_seen), -1).any(1).all()):
             raise ObservationError("Nothing is observed: the mask is empty.", "mask", 0)
         _check_numbers("data", values, is_seen & ~np.isfinite(values))
         _check_numbers("noise_std", std, is_seen & ~(np.isfinite(std) & (std > 0)))

@@ -119,10 +119,12 @@ def observe(
         If it makes no observation, or not one of the prior's pixels.
     """
     side, field_scale, smoothing = _stamps_of(prior)
-    pixels, own_scale = _read_image(image)
-    factor = _factor(pixel_scale or own_scale or field_scale, field_scale)
+    pixels, own_scale = _read_image(image, pixel_scale)
+    factor = _factor(field_scale if own_scale is None else own_scale, field_scale)
     places = _read_centres(centres, pixels.shape)
-    is_seen = np.broadcast_to(True if mask is None else np.asarray(mask, dtype=bool), pixels.shape)
+    is_seen = _read_mask(mask, pixels.shape)
+    if np.ma.isMaskedArray(image):
+        is_seen = is_seen & ~np.ma.getmaskarray(image)
     noise = _broadcast_noise(noise_std, pixels.shape)
     if not is_seen.any():
         raise ObservationError("Every pixel is masked: mask is True where there are data.", "mask")
@@ -155,10 +157,31 @@ def _stamps_of(prior: ScorePrior) -> tuple[int, float, float]:
     return int(shape[0] or 0), float(scale), smoothing
 
 
-def _read_image(image: galsim.Image | ArrayLike) -> tuple[NDArray[np.float64], float | None]:
-    scale = None
+def _read_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    is_seen = np.asarray(True if mask is None else mask, dtype=bool)
+    try:
+        return np.broadcast_to(is_seen, shape)
+    except ValueError as error:
+        raise ObservationError(
+            f"mask has shape {is_seen.shape}, the image {shape}. Give one of the image's shape.",
+            "mask",
+            is_seen.shape,
+        ) from error
+
+
+def _read_image(
+    image: galsim.Image | ArrayLike, pixel_scale: float | None
+) -> tuple[NDArray[np.float64], float | None]:
+    """Return the pixels, and their scale if it is known [arcsec]."""
+    scale = pixel_scale
     if isinstance(image, galsim.Image):
-        if image.wcs is not None and image.wcs.isPixelScale():
+        if scale is None and image.wcs is not None:
+            if not image.wcs.isPixelScale():
+                raise ObservationError(
+                    f"The image has a WCS that is no pixel scale, {image.wcs!r:.80}. Give "
+                    "pixel_scale [arcsec]; a cutout is small enough for one.",
+                    "pixel_scale",
+                )
             scale = float(image.scale)
         image = image.array
     pixels = np.asarray(image, dtype=float)
@@ -173,7 +196,7 @@ def _read_image(image: galsim.Image | ArrayLike) -> tuple[NDArray[np.float64], f
 
 
 def _factor(pixel_scale: float, field_scale: float) -> int:
-    factor = round(pixel_scale / field_scale)
+    factor = round(pixel_scale / field_scale) if np.isfinite(pixel_scale) else 0
     if factor < 1 or abs(pixel_scale / (factor * field_scale) - 1.0) > _SCALE_TOLERANCE:
         raise ObservationError(
             f"Pixels of {pixel_scale:g} arcsec are no whole multiple of the prior's, "

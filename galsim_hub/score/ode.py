@@ -78,7 +78,8 @@ def _predict(x: Tensor, denoised: Tensor, width: Tensor) -> Tensor:
 
 
 def _correct(x: Tensor, first: Tensor, second: Tensor, width: Tensor) -> Tensor:
-    share = 1.0 - (tf.exp(width) - 1.0) / width
+    is_step = tf.not_equal(width, 0.0)  # no step at all where two levels are equal
+    share = 1.0 - tf.where(is_step, (tf.exp(width) - 1.0) / tf.where(is_step, width, 1.0), 1.0)
     return _predict(x, first, width) + share * (second - first)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ..errors import ObservationError
+from .fields import check_shape
 from .fourier import multiplicity
 
 __all__ = ["Blur", "Identity", "LinearOperator", "MaskedFourier"]
@@ -150,7 +151,9 @@ class MaskedFourier:
         -------
         tensor of float32, shape (n, n_data)
         """
-        modes = tf.signal.rfft2d(tf.convert_to_tensor(x, tf.float32))
+        x = tf.convert_to_tensor(x, tf.float32)
+        check_shape(tuple(x.shape), self.field_shape)
+        modes = tf.signal.rfft2d(x)
         parts = tf.stack([tf.math.real(modes), tf.math.imag(modes)], axis=1)
         flat = tf.reshape(parts, [-1, self._inverse.size])
         return tf.gather(flat, self._kept, axis=1) * self._scale

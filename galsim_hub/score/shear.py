@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from ..errors import ObservationError
 from ..flat_sky import shear_response
+from .fields import check_shape
 
 __all__ = ["KaiserSquires"]
 
@@ -61,7 +62,9 @@ class KaiserSquires:
         -------
         tensor of float32, shape (n, 2, y, x)
         """
-        modes = tf.signal.rfft2d(tf.convert_to_tensor(x, tf.float32))
+        x = tf.convert_to_tensor(x, tf.float32)
+        check_shape(tuple(x.shape), self.field_shape)
+        modes = tf.signal.rfft2d(x)
         return tf.signal.irfft2d(modes[:, None] * self._response, self.field_shape)
 
     def adjoint(self, y: Tensor) -> Tensor:
@@ -75,5 +78,7 @@ class KaiserSquires:
         -------
         tensor of float32, shape (n, y, x)
         """
-        modes = tf.signal.rfft2d(tf.convert_to_tensor(y, tf.float32))
+        y = tf.convert_to_tensor(y, tf.float32)
+        check_shape(tuple(y.shape), (2, *self.field_shape))
+        modes = tf.signal.rfft2d(y)
         return tf.signal.irfft2d(tf.reduce_sum(modes * self._response, 1), self.field_shape)

@@ -30,8 +30,9 @@ LONG = 3  # boxes that L-BFGS searches
 PROTOCOL = (
     "Mean over {n} boxes that training did not see, {long} for L-BFGS: r(k) of the reconstructed "
     "linear field with the true one. The learned search is the mean over four mirror images of a "
-    "box, ten steps in each, and that of one orientation. Differences are means over the same boxes, with their errors "
-    "where they are least. Printed by `python tests/benchmarks/bench_cosmic_rim.py {n}`."
+    "box, ten steps in each, and that of one orientation. Differences are means over the same "
+    "boxes, with their errors where they are least. Printed by `python "
+    "tests/benchmarks/bench_cosmic_rim.py {n}`."
 )
 
 

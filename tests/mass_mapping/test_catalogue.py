@@ -56,6 +56,19 @@ def test_missing_column_is_named_with_the_nearest_one(tmp_path):
         read_catalogue(tmp_path / "a.ecsv")
 
 
+def test_column_in_capitals_is_meant_and_weights_can_be_done_without(tmp_path):
+    table = Table(ROWS)
+    table.rename_column("ra", "RA")
+    table.write(tmp_path / "a.fits")
+    with pytest.raises(TableError, match="no column 'ra'.*Did you mean 'RA'.*--columns"):
+        read_catalogue(tmp_path / "a.fits")
+    del table["weight"]
+    table.rename_column("RA", "ra")
+    table.write(tmp_path / "b.fits")
+    with pytest.raises(TableError, match="no column 'weight'.*--unweighted"):
+        read_catalogue(tmp_path / "b.fits")
+
+
 def test_files_that_are_no_catalogue_are_refused(tmp_path):
     with pytest.raises(TableError, match="No catalogue at"):
         read_catalogue(tmp_path / "none.fits")

@@ -55,6 +55,14 @@ def test_wiener_filter_is_that_of_matrices(shear_map, power):
     np.testing.assert_allclose(found.ravel(), expected, atol=1e-5 * np.abs(expected).max())
 
 
+def test_what_stands_in_holes_says_nothing(shear_map, power):
+    shear, noise = shear_map.shear.copy(), shear_map.noise_std.copy()
+    shear[:, ~shear_map.is_seen], noise[~shear_map.is_seen] = np.nan, 0.1
+    other = ShearMap(shear_map.field, shear, noise, shear_map.n_galaxies)
+    expected = GaussianPosterior(shear_map, power).mean()
+    np.testing.assert_array_equal(GaussianPosterior(other, power).mean(), expected)
+
+
 def test_samples_have_the_mean_and_covariance_of_the_posterior(shear_map, power):
     mean, covariance = dense_posterior(shear_map, power)
     posterior, n = GaussianPosterior(shear_map, power), 600

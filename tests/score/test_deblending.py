@@ -229,12 +229,28 @@ GOOD = np.zeros((IMAGE, IMAGE))
         ({"noise": np.nan}, "Set mask to False"),
         ({"mask": np.zeros((IMAGE, IMAGE))}, "masked"),
         ({"pixel_scale": 0.13}, "Resample"),
+        ({"pixel_scale": 0.0}, "Resample"),
+        ({"pixel_scale": np.nan}, "Resample"),
+        ({"mask": np.ones(3)}, "Give one of the image's shape"),
+        (
+            {"image": galsim.Image(GOOD, wcs=galsim.JacobianWCS(0.2, 0.0, 0.0, 0.2))},
+            r"Give pixel_scale \[arcsec\]",
+        ),
         ({"prior": score.ScorePrior("hub:two_moons_score")}, "hub:galaxy_score"),
     ],
 )
 def test_bad_input_is_refused_with_a_remedy(changes, remedy):
     with pytest.raises(ObservationError, match=remedy):
         see(**{"image": GOOD} | changes)
+
+
+def test_masked_array_brings_its_mask():
+    spoiled = np.ma.masked_array(GOOD.copy(), mask=False)
+    spoiled.data[2, 3] = np.nan
+    spoiled[2, 3] = np.ma.masked
+    scene = see(image=spoiled)
+    assert not scene.mask[2, 3]
+    assert scene.mask.sum() == GOOD.size - 1
 
 
 def test_number_of_samples_must_be_one(stamps):

@@ -83,6 +83,7 @@ def test_a_batch_of_observations_is_one_a_field(rng):
         ({"noise_std": 0.0}, "noise_std"),
         ({"noise_std": np.full(SHAPE, np.inf)}, "noise_std"),
         ({"noise_std": np.ones(5)}, "noise_std"),
+        ({"mask": np.arange(SHAPE[0])[:, None] * np.ones(SHAPE) > 0, "is_batch": True}, "mask"),
     ],
 )
 def test_observation_that_makes_no_sense_is_refused(arguments, name):
@@ -90,6 +91,11 @@ def test_observation_that_makes_no_sense_is_refused(arguments, name):
     with pytest.raises(ObservationError) as caught:
         score.GaussianLikelihood(**given)
     assert caught.value.name == name
+
+
+def test_a_masked_array_brings_its_mask():
+    data = np.ma.masked_greater(np.arange(np.prod(SHAPE)).reshape(SHAPE), 2)
+    assert score.GaussianLikelihood(score.Identity(), data, 1.0).n_data == 3
 
 
 def test_field_of_another_size_is_refused():

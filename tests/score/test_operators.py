@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import score
-from galsim_hub.errors import ObservationError
+from galsim_hub.errors import FieldError, ObservationError
 
 
 def half_of_modes(shape):
@@ -98,3 +98,16 @@ def test_operator_that_makes_no_sense_is_refused(make, name):
     with pytest.raises(ObservationError) as caught:
         make()
     assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    "see",
+    [
+        lambda: score.MaskedFourier(np.ones((4, 3), bool), 4).forward(np.ones((1, 6, 6))),
+        lambda: score.KaiserSquires((4, 4)).forward(np.ones((1, 6, 6))),
+        lambda: score.KaiserSquires((4, 4)).adjoint(np.ones((1, 2, 6, 6))),
+    ],
+)
+def test_fields_of_another_size_are_refused(see):
+    with pytest.raises(FieldError):
+        see()

@@ -9,6 +9,8 @@ from scipy import stats
 
 from galsim_hub import score
 from galsim_hub.errors import FieldError, SamplingError
+from galsim_hub.score.ode import flow
+from galsim_hub.score.sampling.target import noise_levels
 
 SIDE = 16
 NOISE = 0.5
@@ -154,6 +156,7 @@ def test_interrupted_run_ends_with_the_same_samples(prior, likelihood, tmp_path,
         ({"n_draws": 0}, "n_draws"),
         ({"n_levels": 1.5}, "n_levels"),
         ({"step_size": 0.0}, "step_size"),
+        ({"step_size": np.inf}, "step_size"),
         ({"sigma": (0.1, 1.0)}, "sigma"),
         ({"sigma": (1.0, 0.0)}, "sigma"),
     ],
@@ -162,6 +165,24 @@ def test_setting_that_makes_no_sense_is_refused(prior, likelihood, changes, name
     with pytest.raises(SamplingError) as caught:
         score.annealed_hmc(prior, likelihood, np.zeros((1, SIDE, SIDE)), seed=1, **changes)
     assert caught.value.name == name
+
+
+def test_one_level_is_the_last(prior):
+    levels = noise_levels(prior, (1.0, 0.1), 1)
+    np.testing.assert_allclose(levels, [0.1])
+    np.testing.assert_allclose(noise_levels(prior, (1.0, 0.1), 2), [1.0, 0.1])
+
+
+def test_a_step_uphill_must_be_one(prior, likelihood):
+    start = np.zeros((1, SIDE, SIDE))
+    with pytest.raises(SamplingError, match="rate must be a number above zero"):
+        score.maximum_a_posteriori(prior, likelihood, start, seed=1, rate=-1.0)
+
+
+def test_flow_between_equal_levels_stays():
+    x = np.random.default_rng(0).standard_normal((2, SIDE, SIDE)).astype(np.float32)
+    stayed = flow(lambda x, sigma: -x, tf.constant(x), [0.5, 0.5])
+    np.testing.assert_allclose(stayed, x, atol=1e-6)
 
 
 def test_start_of_another_shape_or_number_is_refused(prior, likelihood):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,8 +139,8 @@ def sample_annealed(
     -------
     Posterior
     """
-    if not step_size > 0:
-        raise SamplingError(f"step_size must be above zero, got {step_size}.", "step_size")
+    if not 0 < step_size < math.inf:
+        raise SamplingError(f"step_size must be a number above zero, got {step_size}.", "step_size")
     compiled = tf.function(transition, autograph=False)
 
     def advance(step: int, state: State) -> State:

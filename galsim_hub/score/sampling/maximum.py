@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
 
+from ...errors import SamplingError
 from ..likelihood import GaussianLikelihood
 from ..prior import Prior
 from .posterior import Posterior
@@ -63,6 +65,8 @@ def maximum_a_posteriori(
         If another argument makes none.
     """
     check_count("steps_per_level", steps_per_level)
+    if not 0 < rate < math.inf:
+        raise SamplingError(f"rate must be a number above zero, got {rate}.", "rate")
     target = Target(prior, likelihood, initial)
     levels = tf.repeat(tf.constant(noise_levels(prior, sigma, n_levels)), steps_per_level)
 

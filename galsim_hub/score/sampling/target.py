@@ -114,6 +114,7 @@ def noise_levels(
         First and last; by default the prior's standard deviation, and the lowest level that the
         prior knows.
     n_levels : int
+        One is the last alone.
 
     Returns
     -------
@@ -135,7 +136,8 @@ def noise_levels(
             "sigma",
             (first, last),
         )
-    return np.geomspace(first, last, n_levels).astype(np.float32)
+    levels = np.geomspace(first, last, n_levels) if n_levels > 1 else np.array([last])
+    return levels.astype(np.float32)
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
