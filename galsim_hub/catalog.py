@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -12,8 +11,8 @@ import numpy as np
 from galsim.utilities import rand_with_replacement
 from numpy.typing import ArrayLike, NDArray
 
-from .chromatic import apply_sed
-from .conditions import is_far, read_conditions
+from .chromatic import apply_spiral_sed
+from .conditions import FAR, is_outside, read_conditions
 from .errors import CatalogError
 from .latents import check_rng, check_seed, seed_from_id
 from .model import GenerativeGalaxyModel
@@ -26,7 +25,9 @@ from .selection import (
     as_table,
     as_weights,
     check_choice,
+    check_index,
     check_positive,
+    check_whole,
     read_table,
     settle_limits,
     usable_rows,
@@ -136,12 +137,7 @@ class GenerativeCatalog:
             model = GenerativeGalaxyModel(model)
         self._model = model
         self._seed = check_seed(seed)
-        if not isinstance(n_objects, int | np.integer) or n_objects < 1:
-            raise CatalogError(
-                f"n_objects must be a whole number above zero, got {n_objects!r}.",
-                "n_objects",
-                n_objects,
-            )
+        check_whole(n_objects=n_objects)
         check_positive(exptime=exptime, area=area, orig_exptime=orig_exptime, orig_area=orig_area)
         self.exptime, self.area = exptime, area
         exposure = self._model.spec.flux.get("exptime", 1.0)
@@ -176,11 +172,9 @@ class GenerativeCatalog:
         conditions = read_conditions(self._table[self._orig_index], spec)
         kept = within_limits(conditions, spec, limits, self._table[self._orig_index])
         if level == "marginal":
-            lower = np.array([condition.minimum for condition in spec.inputs])
-            upper = np.array([condition.maximum for condition in spec.inputs])
-            kept &= ((conditions >= lower) & (conditions <= upper)).all(axis=1)
+            kept &= ~is_outside(conditions, spec).any(axis=1)
         elif level != "none" and self._model.on_extrapolate == "warn":
-            kept &= ~is_far(conditions, spec).any(axis=1)
+            kept &= ~is_outside(conditions, spec, FAR).any(axis=1)
         return kept
 
     @property
@@ -221,9 +215,9 @@ class GenerativeCatalog:
     def getOrigIndex(self, index: ArrayLike) -> Any:  # noqa: N802 (GalSim's name)
         """Return the rows of the whole catalogue that an index, or each of several, stands for."""
         if np.ndim(index) == 0:
-            return int(self._orig_index[self._check_index(index)])
+            return int(self._orig_index[check_index(index, self.nobjects)])
         indices: Any = np.asarray(index)
-        return self._orig_index[[self._check_index(each) for each in indices.tolist()]]
+        return self._orig_index[[check_index(each, self.nobjects) for each in indices.tolist()]]
 
     def getParametricRecord(self, index: int) -> dict[str, Any]:  # noqa: N802 (GalSim's name)
         """Return a row as a dict."""
@@ -345,10 +339,10 @@ class GenerativeCatalog:
         if index is None:
             index = self.selectRandomIndex(1 if n_random is None else n_random, rng)
         is_single = np.ndim(index) == 0
-        indices = [self._check_index(each) for each in np.atleast_1d(index).tolist()]
+        indices = [check_index(each, self.nobjects) for each in np.atleast_1d(index).tolist()]
         galaxies: list[Any] = list(self._generate(indices, fixed, gsparams))
         if chromatic:
-            galaxies = [self._colour(galaxy) for galaxy in galaxies]
+            galaxies = [apply_spiral_sed(galaxy, self._model.spec) for galaxy in galaxies]
         scaling = self._flux_scaling(exptime, area)
         if scaling != 1.0:
             galaxies = [galaxy * scaling for galaxy in galaxies]
@@ -358,7 +352,7 @@ class GenerativeCatalog:
 
     def recipe(self, index: int) -> Recipe:
         """Tell what determines the galaxy of an index."""
-        index = self._check_index(index)
+        index = check_index(index, self.nobjects)
         return Recipe(tuple(self._conditions[index].tolist()), self._seed_of(index))
 
     def _generate(
@@ -381,32 +375,11 @@ class GenerativeCatalog:
         obj_id = self._table["obj_id"][row]
         return seed_from_id(obj_id.item() if isinstance(obj_id, np.generic) else obj_id)
 
-    def _colour(self, galaxy: GenerativeGalaxy) -> galsim.ChromaticObject:
-        band = self._model.spec.flux.get("band")
-        if band != "F814W":
-            raise CatalogError(
-                f"chromatic=True knows the fluxes of F814W only, module {self._model.spec.label} "
-                f"has those of {band}. Use galsim_hub.apply_sed with its bandpass.",
-                "chromatic",
-                band,
-            )
-        return apply_sed(galaxy, *_spiral())
-
     def _flux_scaling(self, exptime: float | None, area: float | None) -> float:
         exptime = self.exptime if exptime is None else exptime
         area = self.area if area is None else area
         scaling = 1.0 if exptime is None else exptime / self.orig_exptime
         return float(scaling if area is None else scaling * area / self.orig_area)
-
-    def _check_index(self, index: Any) -> int:
-        is_whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
-        if not is_whole or not 0 <= index < self.nobjects:
-            raise CatalogError(
-                f"An index must be an integer from 0 to {self.nobjects - 1}, got {index!r}.",
-                "index",
-                index,
-            )
-        return int(index)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
@@ -424,9 +397,3 @@ class GenerativeCatalog:
 
     def __repr__(self) -> str:
         return f"<galsim.hub.GenerativeCatalog of {self.nobjects} galaxies by {self._model!r}>"
-
-
-@functools.cache
-def _spiral() -> tuple[galsim.SED, galsim.Bandpass]:
-    sed = galsim.SED("CWW_Sbc_ext_more.sed", wave_type="Ang", flux_type="flambda")
-    return sed, galsim.Bandpass("ACS_wfc_F814W.dat", wave_type="nm")

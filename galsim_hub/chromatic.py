@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import galsim
 
-from .errors import ConditionError
+from .errors import CatalogError, ConditionError
 from .profile import GenerativeGalaxy
+from .spec import ModuleSpec
 
-__all__ = ["REDSHIFTS", "apply_sed", "find_generated", "find_redshift"]
+__all__ = ["REDSHIFTS", "apply_sed", "apply_spiral_sed", "find_generated", "find_redshift"]
 
 # What a condition is called that is the galaxy's redshift.
 REDSHIFTS = ("zphot", "redshift", "z")
@@ -54,6 +57,41 @@ def apply_sed(
         redshift = find_redshift(galaxy)
     observed = sed.atRedshift(redshift).withFlux(galaxy.flux if flux is None else flux, bandpass)
     return galaxy.withFlux(1.0) * observed
+
+
+def apply_spiral_sed(galaxy: GenerativeGalaxy, spec: ModuleSpec) -> galsim.ChromaticObject:
+    """Give a galaxy the redshifted spectrum of a spiral (CWW Sbc), with its flux in F814W.
+
+    Parameters
+    ----------
+    galaxy : GenerativeGalaxy
+    spec : ModuleSpec
+        The card of its module.
+
+    Returns
+    -------
+    galsim.ChromaticObject
+
+    Raises
+    ------
+    CatalogError
+        If the module's fluxes are those of another band.
+    """
+    band = spec.flux.get("band")
+    if band != "F814W":
+        raise CatalogError(
+            f"chromatic=True knows the fluxes of F814W only, module {spec.label} has those of "
+            f"{band}. Use galsim_hub.apply_sed with its bandpass.",
+            "chromatic",
+            band,
+        )
+    return apply_sed(galaxy, *_spiral())
+
+
+@functools.cache
+def _spiral() -> tuple[galsim.SED, galsim.Bandpass]:
+    sed = galsim.SED("CWW_Sbc_ext_more.sed", wave_type="Ang", flux_type="flambda")
+    return sed, galsim.Bandpass("ACS_wfc_F814W.dat", wave_type="nm")
 
 
 def find_redshift(galaxy: object) -> float:

@@ -18,9 +18,10 @@ from .errors import ConditionError, ExtrapolationWarning, suggest
 from .spec import InputSpec, ModuleSpec
 
 __all__ = [
+    "FAR",
     "ExtrapolationPolicy",
     "check_policy",
-    "is_far",
+    "is_outside",
     "limit_to_range",
     "read_conditions",
     "refuse_far",
@@ -29,7 +30,7 @@ __all__ = [
 ExtrapolationPolicy = Literal["warn", "error", "clip", "ignore"]
 
 _NUMBER_KINDS = "iuf"
-_FAR = 0.25  # of the width of a trained range, beyond which a network's answer means nothing
+FAR = 0.25  # of the width of a trained range, beyond which a network's answer means nothing
 
 _MENDED = "Remove or mend those rows; catalogues often mark missing values so."
 _NEARER = f"{_MENDED} Or give the model on_extrapolate='clip', or 'ignore' to draw them even so."
@@ -122,11 +123,10 @@ def limit_to_range(
     ExtrapolationWarning
         If the policy is 'warn'; once a condition, naming value, range and unit.
     """
-    lower = np.array([condition.minimum for condition in spec.inputs])
-    upper = np.array([condition.maximum for condition in spec.inputs])
     if policy == "clip":
-        return np.clip(conditions, lower, upper)
-    outside = (conditions < lower) | (conditions > upper)
+        lower = [condition.minimum for condition in spec.inputs]
+        return np.clip(conditions, lower, [condition.maximum for condition in spec.inputs])
+    outside = is_outside(conditions, spec)
     if policy != "ignore" and outside.any():
         if policy == "warn":
             refuse_far(conditions, spec)
@@ -150,18 +150,22 @@ def refuse_far(conditions: NDArray[np.float64], spec: ModuleSpec) -> None:
         If one is outside by more than a quarter of its range's width.
     """
     for condition, values, far in zip(
-        spec.inputs, conditions.T, is_far(conditions, spec).T, strict=True
+        spec.inputs, conditions.T, is_outside(conditions, spec, FAR).T, strict=True
     ):
         _reject(far, values, condition, "far outside of what the module was trained on", _NEARER)
 
 
-def is_far(conditions: NDArray[np.float64], spec: ModuleSpec) -> NDArray[np.bool_]:
-    """Tell which conditions `refuse_far` refuses.
+def is_outside(
+    conditions: NDArray[np.float64], spec: ModuleSpec, margin: float = 0.0
+) -> NDArray[np.bool_]:
+    """Tell which conditions are outside the trained range.
 
     Parameters
     ----------
     conditions : ndarray, shape (n, number of inputs)
     spec : ModuleSpec
+    margin : float
+        By how much at least, in widths of the range; `refuse_far` refuses those beyond `FAR`.
 
     Returns
     -------
@@ -169,9 +173,9 @@ def is_far(conditions: NDArray[np.float64], spec: ModuleSpec) -> NDArray[np.bool
     """
     lower = np.array([condition.minimum for condition in spec.inputs])
     upper = np.array([condition.maximum for condition in spec.inputs])
-    reach = _FAR * (upper - lower)
-    far: NDArray[np.bool_] = (conditions < lower - reach) | (conditions > upper + reach)
-    return far
+    reach = margin * (upper - lower)
+    outside: NDArray[np.bool_] = (conditions < lower - reach) | (conditions > upper + reach)
+    return outside
 
 
 def _report_outside(

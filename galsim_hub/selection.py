@@ -21,8 +21,10 @@ __all__ = [
     "as_table",
     "as_weights",
     "check_choice",
+    "check_index",
     "check_number",
     "check_positive",
+    "check_whole",
     "read_table",
     "settle_limits",
     "usable_rows",
@@ -149,6 +151,31 @@ def check_choice(option: str, value: Any, known: Sequence[Any]) -> None:
         )
 
 
+def check_index(index: Any, n: int) -> int:
+    """Return an index of one of n rows as a Python int.
+
+    Parameters
+    ----------
+    index : int
+    n : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    CatalogError
+        If it is none.
+    """
+    is_whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
+    if not is_whole or not 0 <= index < n:
+        raise CatalogError(
+            f"An index must be an integer from 0 to {n - 1}, got {index!r}.", "index", index
+        )
+    return int(index)
+
+
 def check_number(**options: float | None) -> None:
     """Refuse what is no number.
 
@@ -184,6 +211,25 @@ def check_positive(**options: float | None) -> None:
     for name, value in options.items():
         if value is not None and not value > 0:
             raise CatalogError(f"{name} must be positive, got {value!r}.", name, value)
+
+
+def check_whole(**options: object) -> None:
+    """Refuse what is no whole number above zero.
+
+    Parameters
+    ----------
+    **options : object
+        By name.
+
+    Raises
+    ------
+    CatalogError
+        If one is not.
+    """
+    for name, value in options.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            message = f"{name} must be a whole number above zero, got {value!r}."
+            raise CatalogError(message, name, value)
 
 
 def read_table(file_name: str | os.PathLike[str], folder: str | None, spec: ModuleSpec) -> Any:

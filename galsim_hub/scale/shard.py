@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backend.chunks import limit_threads
-from ..conditions import limit_to_range, read_conditions, refuse_far
+from ..conditions import is_outside, limit_to_range, read_conditions, refuse_far
 from ..errors import BadRowError, ConditionError, EngineError, OutputError, SeedError
 from ..latents import seed_from_id
 from ..profile import GenerativeGalaxy
@@ -141,9 +141,8 @@ def _check_rows(job: Job, rows: Rows) -> _Table:
             seeds[i] = seed_from_id(obj_id)
         except SeedError:
             reasons[i] = f"{job.id_column} is {obj_id}"
-    lower, upper = np.array([(c.minimum, c.maximum) for c in spec.inputs]).reshape(-1, 2).T
-    is_outside = (conditions < lower) | (conditions > upper)
-    return _Table(conditions, seeds, reasons, np.asarray(is_outside.any(axis=1)))
+    is_extrapolated = is_outside(conditions, spec).any(axis=1)
+    return _Table(conditions, seeds, reasons, np.asarray(is_extrapolated))
 
 
 def _conditions(job: Job, columns: Any) -> NDArray[np.float64]:
