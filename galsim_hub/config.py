@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import galsim
@@ -155,12 +155,14 @@ def _parse_condition(
 
 def _parse_id(config: dict[str, Any], base: dict[str, Any]) -> tuple[Hashable, bool]:
     """Parse an id, whatever its type; a text that reads as an integer is one."""
-    # Of a value type text is asked, which no column of a catalogue refuses to be.
-    kind = str if isinstance(config["obj_id"], Mapping) else None
-    try:
-        value, is_safe = ParseValue(config, "obj_id", base, kind)
-    except _UNPARSABLE:  # of a type that gives numbers alone, such as Sequence
-        value, is_safe = ParseValue(config, "obj_id", base, int)
+    # A Catalog must be told what to give, and gives text of any column; a Sequence gives numbers.
+    for kind in (None, str, int):
+        try:
+            value, is_safe = ParseValue(config, "obj_id", base, kind)
+            break
+        except _UNPARSABLE:
+            if kind is int:
+                raise
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
         value = int(value)
     value = tuple(value) if isinstance(value, list) else value

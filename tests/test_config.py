@@ -205,6 +205,17 @@ def test_a_given_id_is_hashed_to_the_seed(base, gal, given, obj_id):
     assert _build(base, obj_num=1).seed == galsim_hub.latents.seed_from_id(obj_id)
 
 
+def test_an_id_is_of_the_same_type_for_every_object(base, gal):
+    gal.update(obj_id="$('tract', obj_num)", flux_radius=8, mag_auto=23, zphot=0.5)
+    config = copy.deepcopy(base)
+    galsim.config.ImportModules(config)
+    galsim.config.ProcessInput(config)
+    for number in range(3):  # in one configuration, which remembers what it evaluated
+        config.update(obj_num=number, rng=galsim.BaseDeviate(5), index_key="obj_num")
+        galaxy = galsim.config.BuildGSObject(config, "gal")[0]
+        assert galaxy.seed == galsim_hub.latents.seed_from_id(("tract", number))
+
+
 def test_an_id_that_is_missing_is_not_replaced_by_a_random_one(base, gal):
     gal["obj_id"] = None
     with pytest.raises(SeedError, match="obj_id must be"):

@@ -159,7 +159,8 @@ class LearnedSearch:
 
         mirrors = _mirrors(posterior, orientations)
         rows = [-1, *posterior.box.shape]
-        observed, weight = (np.reshape(x, rows) for x in (posterior.observed, posterior.weight))
+        weight = np.broadcast_to(posterior.weight, posterior.observed.shape)
+        observed, weight = (np.reshape(x, rows) for x in (posterior.observed, weight))
         batch = posterior.observing(
             np.concatenate([np.flip(observed, axes) for axes in mirrors]),
             np.concatenate([np.flip(weight, axes) for axes in mirrors]),

@@ -103,6 +103,9 @@ def test_mirror_images_of_an_observation_have_mirrored_results(module, config):
         )
         return np.flip(search.reconstruct(seen, orientations=orientations), axes)
 
+    both = posterior.observing(np.stack([observed, np.flip(observed, (0, 2))]))
+    one, other = search.reconstruct(both, orientations=8)
+    np.testing.assert_allclose(np.flip(other, (0, 2)), one, atol=1e-4)
     # To the rounding of single precision through two steps.
     np.testing.assert_allclose(search_in((0, 2), 8), search_in((), 8), atol=1e-4)
     assert np.abs(search_in((0, 2), 1) - search_in((), 1)).max() > 1e-3
