@@ -109,12 +109,12 @@ class LearnedSearch:
         return self._spec
 
     def reconstruct(
-        self, posterior: Posterior, n_iterations: int | None = None, *, orientations: int = 4
+        self, posterior: Posterior, n_iterations: int | None = None, *, orientations: int = 8
     ) -> Tensor:
         """Find probable initial conditions.
 
-        Mirror images of the observation are searched beside it and the results averaged: nature has
-        no handedness, but a network has errors of its own in each.
+        All mirror images of the observation are searched beside it and the results averaged: nature
+        has no handedness, but a network has errors of its own in each.
 
         Parameters
         ----------
@@ -124,7 +124,7 @@ class LearnedSearch:
         n_iterations : int, optional
             Steps to take; as many as in training by default.
         orientations : int
-            Of 8 mirror images, how many to search, in one batch: 1 is the observation alone.
+            Of the 8 mirror images, how many to search, in one batch: 1 is the observation alone.
 
         Returns
         -------

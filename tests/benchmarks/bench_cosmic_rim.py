@@ -2,7 +2,7 @@
 
 With the number of boxes and the module: `bench_cosmic_rim.py 12 hub:cosmic_rim`; `--update-card`
 after them writes the table into the module's card. The boxes are none of those of training; the
-longest search is done for the first three of them only. The learned search is the mean over four
+longest search is done for the first three of them only. The learned search is the mean over eight
 mirror images of a box, its default, and that of one orientation.
 """
 
@@ -29,7 +29,7 @@ SHORTFALL = 0.02
 LONG = 3  # boxes that L-BFGS searches
 PROTOCOL = (
     "Mean over {n} boxes that training did not see, {long} for L-BFGS: r(k) of the reconstructed "
-    "linear field with the true one. The learned search is the mean over four mirror images of a "
+    "linear field with the true one. The learned search is the mean over eight mirror images of a "
     "box, ten steps in each, and that of one orientation. Differences are means over the same "
     "boxes, with their errors where they are least. Printed by `python "
     "tests/benchmarks/bench_cosmic_rim.py {n}`."
