@@ -173,7 +173,8 @@ def is_outside(
     """
     lower = np.array([condition.minimum for condition in spec.inputs])
     upper = np.array([condition.maximum for condition in spec.inputs])
-    reach = margin * (upper - lower)
+    width = upper - lower
+    reach = np.where(np.isfinite(width), margin * np.nan_to_num(width), 0.0)
     outside: NDArray[np.bool_] = (conditions < lower - reach) | (conditions > upper + reach)
     return outside
 

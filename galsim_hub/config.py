@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import galsim
@@ -47,6 +47,9 @@ __all__ = ["register"]
 
 _INPUT_TYPE = "generative_model"
 _OBJECT_TYPE = "GenerativeModelGalaxy"
+# As what an id is parsed: an expression keeps its type, and any column can be text. GalSim checks
+# the type only the first time, so each value type has one.
+_KINDS_OF_ID = {"Eval": None, "Catalog": str}
 _UNPARSABLE = (galsim.GalSimConfigError, ValueError, TypeError)
 
 
@@ -155,14 +158,15 @@ def _parse_condition(
 
 def _parse_id(config: dict[str, Any], base: dict[str, Any]) -> tuple[Hashable, bool]:
     """Parse an id, whatever its type; a text that reads as an integer is one."""
-    # A Catalog must be told what to give, and gives text of any column; a Sequence gives numbers.
-    for kind in (None, str, int):
+    entry = config["obj_id"]
+    kind = entry.get("type") if isinstance(entry, Mapping) else "Eval"
+    if kind in _KINDS_OF_ID:
+        value, is_safe = ParseValue(config, "obj_id", base, _KINDS_OF_ID[kind])
+    else:
         try:
-            value, is_safe = ParseValue(config, "obj_id", base, kind)
-            break
+            value, is_safe = ParseValue(config, "obj_id", base, int)
         except _UNPARSABLE:
-            if kind is int:
-                raise
+            value, is_safe = ParseValue(config, "obj_id", base, str)
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
         value = int(value)
     value = tuple(value) if isinstance(value, list) else value

@@ -15,7 +15,6 @@ import galsim_hub
 
 # Mandelbaum et al. 2014, ApJS 212, 5 (the GREAT3 handbook) and its public code: the ground branch.
 PIXEL, STAMP = 0.2, 48  # [arcsec], [pixel]
-FINE = 0.01  # [arcsec] to measure sizes with
 SNR = 50.0  # GREAT3 goes down to 20
 # A typical seeing, with more of an ellipticity than a telescope has, so that it shows in c.
 PSF = galsim.Kolmogorov(fwhm=0.7).shear(g1=0.02, g2=-0.02)  # [arcsec]
@@ -25,20 +24,15 @@ ANGLES = [k * 45 * galsim.degrees for k in range(4)]
 INDICES = (0.5, 1.0, 1.5, 2.5, 4.0)  # of the Sersic profiles, in turn
 
 
-def half_light_radius(profile: galsim.GSObject) -> float:
-    """Return the radius of the circle with half of a profile's flux [arcsec]."""
-    # "sb" takes values where they are asked for: the transform of a steep profile is huge.
-    image = profile.drawImage(nx=384, ny=384, scale=FINE, method="sb", dtype=float)
-    return image.calculateHLR(flux=profile.flux / FINE**2)
-
-
 def sersic_like(galaxy: galsim.GSObject, index: float) -> galsim.GSObject:
     """Return a Sersic profile of a galaxy's flux, half-light radius and ellipticity."""
     stamp = galaxy.drawImage(nx=128, ny=128, scale=0.03, method="no_pixel")
     shape = stamp.FindAdaptiveMom(strict=False).observed_shape
     rival = galsim.Sersic(index, half_light_radius=0.5, flux=galaxy.flux).shear(shape)
-    # The galaxy's own size: what it was asked for is that behind Hubble's PSF.
-    return rival.dilate(half_light_radius(galaxy) / half_light_radius(rival))
+    # By "sb", without transforms: those of steep profiles are huge.
+    images = [p.drawImage(nx=384, ny=384, scale=0.01, method="sb") for p in (galaxy, rival)]
+    own, other = (image.calculateHLR(flux=galaxy.flux / 0.01**2) for image in images)
+    return rival.dilate(own / other)
 
 
 def measure(galaxy: galsim.GSObject, number: int, psf: galsim.Image) -> np.ndarray:

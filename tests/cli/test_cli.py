@@ -176,10 +176,10 @@ def test_sample_explains_what_it_cannot_do(run, module_folder, tmp_path, argumen
 
 
 def test_a_warning_is_one_line_without_code(run, module_folder):
-    conditions = ("flux_radius=90", "mag_auto=22", "zphot=0.7")
+    conditions = ("flux_radius=40", "mag_auto=22", "zphot=0.7")
     code, _, err = run("sample", module_folder, *conditions, "-o", "a.fits")
     assert code == 0
-    assert err.startswith("warning: flux_radius = 90 pixel")
+    assert err.startswith("warning: flux_radius = 40 pixel")
     assert err.count("\n") == 2
 
 
