@@ -15,10 +15,8 @@ import galsim_hub
 
 # Mandelbaum et al. 2014, ApJS 212, 5 (the GREAT3 handbook) and its public code: the ground branch.
 PIXEL, STAMP = 0.2, 48  # [arcsec], [pixel]
-SNR = 50.0  # GREAT3 goes down to 20
-# A typical seeing, with more of an ellipticity than a telescope has, so that it shows in c.
-PSF = galsim.Kolmogorov(fwhm=0.7).shear(g1=0.02, g2=-0.02)  # [arcsec]
-SHEAR = 0.02
+SNR, SHEAR = 50.0, 0.02  # GREAT3 goes down to a signal-to-noise ratio of 20
+PSF = galsim.Kolmogorov(fwhm=0.7).shear(g1=0.02, g2=-0.02)  # [arcsec]; sheared to show in c
 TRUE = [(SHEAR, 0.0), (-SHEAR, 0.0), (0.0, SHEAR), (0.0, -SHEAR)]
 ANGLES = [k * 45 * galsim.degrees for k in range(4)]
 INDICES = (0.5, 1.0, 1.5, 2.5, 4.0)  # of the Sersic profiles, in turn
@@ -26,13 +24,12 @@ INDICES = (0.5, 1.0, 1.5, 2.5, 4.0)  # of the Sersic profiles, in turn
 
 def sersic_like(galaxy: galsim.GSObject, index: float) -> galsim.GSObject:
     """Return a Sersic profile of a galaxy's flux, half-light radius and ellipticity."""
-    stamp = galaxy.drawImage(nx=128, ny=128, scale=0.03, method="no_pixel")
-    shape = stamp.FindAdaptiveMom(strict=False).observed_shape
+    fine = {"nx": 384, "ny": 384, "scale": 0.01, "method": "sb"}  # without transforms
+    image, total = galaxy.drawImage(**fine), galaxy.flux / 0.01**2
+    shape = image.FindAdaptiveMom(strict=False).observed_shape
     rival = galsim.Sersic(index, half_light_radius=0.5, flux=galaxy.flux).shear(shape)
-    # By "sb", without transforms: those of steep profiles are huge.
-    images = [p.drawImage(nx=384, ny=384, scale=0.01, method="sb") for p in (galaxy, rival)]
-    own, other = (image.calculateHLR(flux=galaxy.flux / 0.01**2) for image in images)
-    return rival.dilate(own / other)
+    other = rival.drawImage(**fine).calculateHLR(flux=total)
+    return rival.dilate(image.calculateHLR(flux=total) / other)
 
 
 def measure(galaxy: galsim.GSObject, number: int, psf: galsim.Image) -> np.ndarray:
@@ -43,8 +40,7 @@ def measure(galaxy: galsim.GSObject, number: int, psf: galsim.Image) -> np.ndarr
             seen = galsim.Convolve(galaxy.rotate(angle).shear(g1=g1, g2=g2), PSF)
             stamp = seen.drawImage(nx=STAMP, ny=STAMP, scale=PIXEL)
             # The same noise under each shear cancels in m (Pujol et al. 2019, A&A 621, A2).
-            rng = galsim.BaseDeviate(1 + number * len(ANGLES) + j)
-            stamp.addNoiseSNR(galsim.GaussianNoise(rng), SNR)
+            stamp.addNoiseSNR(galsim.GaussianNoise(galsim.BaseDeviate(1 + 4 * number + j)), SNR)
             shape = galsim.hsm.EstimateShear(stamp, psf, strict=False)
             good = not shape.error_message
             distortions[i, j] = (shape.corrected_e1, shape.corrected_e2) if good else np.nan
