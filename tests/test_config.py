@@ -51,11 +51,32 @@ def base(module_folder, gal):
     }
 
 
-def _build(base, obj_num=0):
-    """Build one galaxy as GalSim does."""
+@pytest.fixture
+def calls(monkeypatch):
+    """Give the numbers of galaxies that are generated at a time, from nothing kept on."""
+    calls = []
+    generate = GenerativeGalaxyModel.generate
+
+    def counted(self, conditions, seeds):
+        calls.append(len(seeds))
+        return generate(self, conditions, seeds)
+
+    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
+    monkeypatch.setattr(GenerativeGalaxyModel, "generate", counted)
+    return calls
+
+
+def _process(base):
+    """Make a copy of a configuration ready to build objects of."""
     config = copy.deepcopy(base)
     galsim.config.ImportModules(config)
     galsim.config.ProcessInput(config)
+    return config
+
+
+def _build(base, obj_num=0):
+    """Build one galaxy as GalSim does."""
+    config = _process(base)
     config.update(obj_num=obj_num, rng=galsim.BaseDeviate(5 + obj_num), index_key="obj_num")
     return galsim.config.BuildGSObject(config, "gal")[0]
 
@@ -85,19 +106,10 @@ def test_conditions_may_come_from_a_catalogue(base, gal, tmp_path):
     assert galaxy.seed == galsim_hub.latents.seed_from_id("gal-b")
 
 
-def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, model, monkeypatch):
+def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, model, calls):
     gal.update(flux_radius={"type": "Sequence", "first": 5, "step": 1}, zphot=0.5)
     gal["seed"] = {"type": "Sequence", "first": 70}
     gal["mag_auto"]["step"] = 0.25
-    calls = []
-    generate = GenerativeGalaxyModel.generate
-
-    def counted(self, conditions, seeds):
-        calls.append(len(seeds))
-        return generate(self, conditions, seeds)
-
-    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
-    monkeypatch.setattr(GenerativeGalaxyModel, "generate", counted)
     stamps = [_build(base, obj_num=number).stamp for number in range(9)]
     assert calls == [lookahead.MAX_AHEAD + 1] * 2
     assert len(lookahead._kept) <= lookahead._MAX_KEPT
@@ -108,7 +120,7 @@ def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, mode
         assert galaxy.stamp.tobytes() == stamp.tobytes()
 
 
-def test_galaxies_of_expressions_of_a_catalogue_are_made_ahead(base, gal, model, monkeypatch):
+def test_galaxies_of_expressions_of_a_catalogue_are_made_ahead(base, gal, model, calls):
     base["eval_variables"] = {
         "fstep": 0.05,
         "fmag": {"type": "Sequence", "first": 21, "step": 0.1},
@@ -116,18 +128,7 @@ def test_galaxies_of_expressions_of_a_catalogue_are_made_ahead(base, gal, model,
         "fscatter": {"type": "Random", "min": 0, "max": 1},  # named by none
     }
     gal.update(flux_radius="$hlr / 0.03", mag_auto="$mag + np.log10(1.0)", seed=3)
-    calls = []
-    generate = GenerativeGalaxyModel.generate
-
-    def counted(self, conditions, seeds):
-        calls.append(len(seeds))
-        return generate(self, conditions, seeds)
-
-    monkeypatch.setattr(lookahead, "_kept", type(lookahead._kept)())
-    monkeypatch.setattr(GenerativeGalaxyModel, "generate", counted)
-    config = copy.deepcopy(base)
-    galsim.config.ImportModules(config)
-    galsim.config.ProcessInput(config)
+    config = _process(base)
     for number in range(8):  # in one configuration, which remembers what it evaluated
         config.update(obj_num=number, rng=galsim.BaseDeviate(5 + number), index_key="obj_num")
         galaxy = galsim.config.BuildGSObject(config, "gal")[0]
@@ -136,32 +137,6 @@ def test_galaxies_of_expressions_of_a_catalogue_are_made_ahead(base, gal, model,
         alone = GenerativeGalaxy(model, seed=3, **galaxy.conditions)
         assert galaxy.stamp.tobytes() == alone.stamp.tobytes()
     assert calls[0] == lookahead.MAX_AHEAD + 1
-
-
-@pytest.mark.parametrize(
-    ("expression", "is_known"),
-    [
-        ("$a + math.sqrt(b)", True),
-        ("$round(a) * obj_num", True),
-        ("$a + c", False),
-        ("$a + @image.pixel_scale", False),
-        ("$np.random.uniform()", False),
-        ("$galsim.UniformDeviate()()", False),
-        ("$rng.raw() * a", False),
-        ("$d", False),
-        ("$a +", False),
-    ],
-)
-def test_an_expression_is_known_if_all_that_it_names_is(expression, is_known):
-    variables = {
-        "fa": {"type": "Catalog", "col": 1},
-        "fb": "$a * 2",
-        "fc": {"type": "Random", "min": 0, "max": 1},
-        "fd": "$d + 1",
-    }
-    assert lookahead.is_foreseeable(expression, variables) is is_known
-    evaluated = {"type": "Eval", "str": expression[1:], "_fn": print, "current": (1, True)}
-    assert lookahead.is_foreseeable(evaluated, variables) is is_known
 
 
 def test_conditions_that_follow_an_rng_are_not_looked_ahead(base, gal, monkeypatch):
@@ -207,9 +182,7 @@ def test_a_given_id_is_hashed_to_the_seed(base, gal, given, obj_id):
 
 def test_an_id_is_of_the_same_type_for_every_object(base, gal):
     gal.update(obj_id="$('tract', obj_num)", flux_radius=8, mag_auto=23, zphot=0.5)
-    config = copy.deepcopy(base)
-    galsim.config.ImportModules(config)
-    galsim.config.ProcessInput(config)
+    config = _process(base)
     for number in range(3):  # in one configuration, which remembers what it evaluated
         config.update(obj_num=number, rng=galsim.BaseDeviate(5), index_key="obj_num")
         galaxy = galsim.config.BuildGSObject(config, "gal")[0]

@@ -347,7 +347,7 @@ class _State:
             raise ReconstructionError(
                 f"{path} cannot be read: {error}. Remove it to begin anew.", str(path)
             ) from error
-        same = str(stored.get("identity")) == identity
+        same = "model" in stored and str(stored["identity"]) == identity
         if not same or not np.allclose(stored["model"], model, rtol=MODEL_TOLERANCE, atol=0.0):
             raise ReconstructionError(
                 f"{path} is of a search with other data, stages, start, power or forward model. "
