@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from .box import Box
 from .fourier import to_field, to_modes
-from .gravity import mesh_positions
+from .gravity import grid_points, mesh_positions
 from .kernels import gradient_kernels, inverse_laplacian
 from .paint import paint
 
@@ -70,8 +70,10 @@ def biased_density(linear: Tensor, displacement: Tensor, box: Box, bias: Bias) -
         tf.cast(b, linear.dtype) * (term - tf.reduce_mean(term, axis=[-3, -2, -1], keepdims=True))
         for b, term in zip(bias, terms, strict=True)
     )
-    positions = mesh_positions(tf.reshape(displacement, [-1, 3, *box.shape]), box, box)
-    painted = paint(positions, tf.reshape(weights, [-1, box.n_cells]), box.shape)
+    positions = mesh_positions(tf.reshape(displacement, [-1, 3, *box.shape]), box)
+    origins = grid_points(box, box, linear.dtype)
+    weights = tf.reshape(weights, [-1, box.n_cells])
+    painted = paint(positions, weights, box.shape, origins=origins)
     return tf.reshape(painted, linear.shape)
 
 

@@ -20,7 +20,14 @@ from .box import Box
 from .kernels import inverse_laplacian
 from .paint import gather, gather_with_slope, paint, scatter
 
-__all__ = ["Solver", "acceleration", "density", "mesh_positions", "solver_of"]
+__all__ = [
+    "Solver",
+    "acceleration",
+    "density",
+    "grid_points",
+    "mesh_positions",
+    "solver_of",
+]
 
 Tensor = Any
 
@@ -51,9 +58,9 @@ def density(displacement: Tensor, box: Box, *, resolution: int = 1) -> Tensor:
     box.check_field(displacement.shape, components=3)
     mesh = box.refined(resolution)
     x = tf.reshape(displacement, [-1, 3, *box.shape])
-    positions = mesh_positions(x, box, mesh)
+    positions = mesh_positions(x, mesh)
     weights = tf.ones_like(positions[:, 0]) * (mesh.n_cells / box.n_cells)
-    painted = paint(positions, weights, mesh.shape)
+    painted = paint(positions, weights, mesh.shape, origins=grid_points(box, mesh, x.dtype))
     return tf.reshape(painted, [*displacement.shape[:-4], *mesh.shape])
 
 
@@ -121,12 +128,20 @@ class Solver:
     margin : tuple of 3 int
         Cells that painted and read meshes have beyond `mesh` on both ends of each side. Where it is
         0 positions wrap around.
+    sum_dtype : dtype, optional
+        Precision of what is painted, until `solve` has it; by default that of the particles.
     """
 
     def __init__(
-        self, box: Box, mesh: Box, kernel: Tensor, margin: tuple[int, int, int] = (0, 0, 0)
+        self,
+        box: Box,
+        mesh: Box,
+        kernel: Tensor,
+        margin: tuple[int, int, int] = (0, 0, 0),
+        sum_dtype: Any = None,
     ) -> None:
         self._box = box
+        self._sum_dtype = sum_dtype
         self._mesh = mesh
         self._kernel = kernel
         self._margin = margin
@@ -200,8 +215,9 @@ class Solver:
         tensor
             Shape (batch, *mesh).
         """
-        positions = self._positions(x)
-        return scatter(positions, self._weights(positions), self._shape)[..., 0]
+        positions = mesh_positions(x, self._mesh)
+        weights = self._summed(self._weights(positions))
+        return scatter(positions, weights, self._shape, self._origins(x))[..., 0]
 
     def read(self, potential: Tensor, x: Tensor) -> Tensor:
         """Return the acceleration of the particles in a potential.
@@ -218,7 +234,8 @@ class Solver:
         tensor
             Shape of `x` [Mpc/h].
         """
-        return tf.reshape(gather(self._forces(potential), self._positions(x)), x.shape)
+        positions = mesh_positions(x, self._mesh)
+        return tf.reshape(gather(self._forces(potential), positions, self._origins(x)), x.shape)
 
     def read_back(
         self, potential: Tensor, x: Tensor, upstream: Tensor
@@ -243,10 +260,10 @@ class Solver:
         divergence : tensor
             Gradient by the potential.
         """
-        positions = self._positions(x)
+        positions, origins = mesh_positions(x, self._mesh), self._origins(x)
         upstream = tf.reshape(upstream, positions.shape)
-        values, slope = gather_with_slope(self._forces(potential), positions, upstream)
-        painted = scatter(positions, upstream, self._shape)
+        values, slope = gather_with_slope(self._forces(potential), positions, upstream, origins)
+        painted = scatter(positions, self._summed(upstream), self._shape, origins)
         divergence = sum(
             _difference(painted[..., i], i + 1, h) for i, h in enumerate(self._mesh.cell)
         )
@@ -267,21 +284,25 @@ class Solver:
         tensor
             Shape of `x`.
         """
-        positions = self._positions(x)
+        positions = mesh_positions(x, self._mesh)
         weights = self._weights(positions)
-        return self._per_length(gather_with_slope(source[..., None], positions, weights)[1], x)
+        slope = gather_with_slope(source[..., None], positions, weights, self._origins(x))[1]
+        return self._per_length(slope, x)
 
     def _forces(self, potential: Tensor) -> Tensor:
         gradient = [_difference(potential, i + 1, h) for i, h in enumerate(self._mesh.cell)]
         return -tf.stack(gradient, axis=-1)
 
-    def _positions(self, x: Tensor) -> Tensor:
-        positions = mesh_positions(x, self._box, self._mesh)
-        return positions + tf.constant(self._margin, x.dtype)[:, None]
+    def _origins(self, x: Tensor) -> Tensor:
+        points = grid_points(self._box, self._mesh, x.dtype)
+        return points + tf.constant(self._margin, x.dtype)[:, None]
 
     def _weights(self, positions: Tensor) -> Tensor:
         """Return the weight of each particle, for a mean density of 1."""
         return tf.ones_like(positions[:, :1]) * (self._mesh.n_cells / self._box.n_cells)
+
+    def _summed(self, weights: Tensor) -> Tensor:
+        return tf.cast(weights, self._sum_dtype or weights.dtype)
 
     def _per_length(self, slope: Tensor, x: Tensor) -> Tensor:
         """Turn a change a cell into a change a length."""
@@ -306,27 +327,45 @@ def solver_of(geometry: Any, kernel: Tensor) -> Solver:
     return Solver(Box(shape, size), Box(mesh, size), kernel)
 
 
-def mesh_positions(x: Tensor, box: Box, mesh: Box) -> Tensor:
-    """Turn displacements into positions in cells of a mesh.
+def mesh_positions(x: Tensor, mesh: Box) -> Tensor:
+    """Turn displacements into cells of a mesh.
 
     Parameters
     ----------
     x : tensor
         Displacements [Mpc/h], shape (batch, 3, nx, ny, nz).
-    box, mesh : Box
-        The grid of the particles and the mesh.
+    mesh : Box
+        The mesh.
 
     Returns
     -------
     tensor
-        Shape (batch, 3, nx * ny * nz).
+        From where particles began, `grid_points`; shape (batch, 3, nx * ny * nz).
+    """
+    cells = tf.constant(mesh.cell, x.dtype)[:, None]
+    return tf.reshape(x, [-1, 3, math.prod(x.shape[2:])]) / cells
+
+
+def grid_points(box: Box, mesh: Box, dtype: Any) -> Tensor:
+    """Return the mesh points that particles began at.
+
+    Parameters
+    ----------
+    box, mesh : Box
+        The grid of the particles and the mesh, whose cells divide the grid's.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    tensor
+        Whole numbers, shape (3, nx * ny * nz).
     """
     axes = []
-    for i, (n, h, cell) in enumerate(zip(box.shape, box.cell, mesh.cell, strict=True)):
-        corner = np.arange(n) * (h / cell)
-        side = tf.reshape(tf.constant(corner, x.dtype), [-1] + [1] * (2 - i))
-        axes.append(tf.reshape(x[:, i] / cell + side, [-1, math.prod(box.shape)]))
-    return tf.stack(axes, axis=1)
+    for i, (n, finer) in enumerate(zip(box.shape, mesh.shape, strict=True)):
+        points = tf.reshape(tf.constant(np.arange(n) * (finer // n), dtype), [-1] + [1] * (2 - i))
+        axes.append(tf.reshape(tf.broadcast_to(points, box.shape), [-1]))
+    return tf.stack(axes)
 
 
 def _difference(field: Tensor, axis: int, cell: float) -> Tensor:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from ..errors import BoxError, StepsError
 from .box import Box
-from .gravity import mesh_positions
+from .gravity import grid_points, mesh_positions
 from .growth import Growth
 from .lpt import Particles
 from .nbody import evolve
@@ -126,8 +126,9 @@ def _cross(
     Yields, for each copy of the box along the line of sight: positions across it in cells, the
     distance of the meeting [Mpc/h], and 1 for the particles that met.
     """
+    origins = grid_points(box, box, before.dtype)
     starts, ends = (
-        mesh_positions(tf.reshape(x, [-1, 3, *box.shape]), box, box) for x in (before, after)
+        origins + mesh_positions(tf.reshape(x, [-1, 3, *box.shape]), box) for x in (before, after)
     )
     length = box.size[2]
     path = (ends[:, 2] - starts[:, 2]) * box.cell[2]

@@ -6,7 +6,9 @@ painting, so each is the other's gradient; both gradients are written by hand an
 kept for them but the positions.
 
 Positions are counted in mesh cells and wrap around. They are kept by component, (batch, d,
-particle), so that each component is contiguous. Everything is compiled by XLA, whose scatter is
+particle), so that each component is contiguous. Where particles came from a grid, positions may be
+counted from there, with the grid's points as `origins`: a small number loses less to rounding, and
+loses the same in a mesh that is cut. Everything is compiled by XLA, whose scatter is
 many times faster on a CPU than TensorFlow's own and adds in a fixed order.
 """
 
@@ -25,7 +27,9 @@ Tensor = Any
 Shape = tuple[int, ...]
 
 
-def paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
+def paint(
+    positions: Tensor, weights: Tensor, shape: Shape, *, origins: Tensor | None = None
+) -> Tensor:
     """Add the weights of particles to an empty mesh.
 
     Parameters
@@ -36,6 +40,8 @@ def paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
         Shape (batch, particle).
     shape : tuple of int
         Points of the mesh along each of its d sides.
+    origins : tensor, optional
+        Mesh points that positions are counted from, whole numbers that broadcast to `positions`.
 
     Returns
     -------
@@ -54,10 +60,10 @@ def paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
         positions, weights = tf.stop_gradient(positions), tf.stop_gradient(weights)
 
         def gradient(upstream: Tensor) -> tuple[Tensor, Tensor]:
-            values, slopes = _read_backwards(upstream, positions, tf.ones_like(weights))
+            values, slopes = _read_backwards(upstream, positions, tf.ones_like(weights), origins)
             return slopes * weights[:, None], values
 
-        return _paint(positions, weights, shape), gradient
+        return _paint(positions, weights, shape, origins), gradient
 
     return painted(positions, weights)
 
@@ -92,8 +98,10 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _paint(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
-    return scatter(positions, weights[:, None], shape)[..., 0]
+def _paint(
+    positions: Tensor, weights: Tensor, shape: Shape, origins: Tensor | None = None
+) -> Tensor:
+    return scatter(positions, weights[:, None], shape, origins)[..., 0]
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -102,12 +110,16 @@ def _read(mesh: Tensor, positions: Tensor) -> Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _read_backwards(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
-    values, slopes = gather_with_slope(mesh[..., None], positions, upstream[:, None])
+def _read_backwards(
+    mesh: Tensor, positions: Tensor, upstream: Tensor, origins: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    values, slopes = gather_with_slope(mesh[..., None], positions, upstream[:, None], origins)
     return values[:, 0], slopes
 
 
-def scatter(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
+def scatter(
+    positions: Tensor, weights: Tensor, shape: Shape, origins: Tensor | None = None
+) -> Tensor:
     """Paint several weights of the same particles; to be called inside a compiled function.
 
     Parameters
@@ -115,9 +127,11 @@ def scatter(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     positions : tensor
         In mesh cells, shape (batch, d, particle).
     weights : tensor
-        Shape (batch, n, particle).
+        Shape (batch, n, particle). Their precision is that of the sums.
     shape : tuple of int
         Points of the mesh along each side.
+    origins : tensor, optional
+        As of `paint`.
 
     Returns
     -------
@@ -127,8 +141,11 @@ def scatter(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     batch, n = weights.shape[:2]
     rows = tf.linalg.matrix_transpose(weights)
     corners = [
-        (tf.reshape(index, [-1, 1]), tf.reshape(_product(shares)[..., None] * rows, [-1, n]))
-        for _, index, shares in _corners(positions, shape)
+        (
+            tf.reshape(index, [-1, 1]),
+            tf.reshape(tf.cast(_product(shares), rows.dtype)[..., None] * rows, [-1, n]),
+        )
+        for _, index, shares in _corners(positions, shape, origins)
     ]
     # All corners in one scatter: XLA takes as long to compile each of several.
     indices, values = (tf.concat(parts, axis=0) for parts in zip(*corners, strict=True))
@@ -137,7 +154,7 @@ def scatter(positions: Tensor, weights: Tensor, shape: Shape) -> Tensor:
     return tf.reshape(mesh, [batch, *shape, n])
 
 
-def gather(mesh: Tensor, positions: Tensor) -> Tensor:
+def gather(mesh: Tensor, positions: Tensor, origins: Tensor | None = None) -> Tensor:
     """Read several meshes at the same particles; to be called inside a compiled function.
 
     Parameters
@@ -146,6 +163,8 @@ def gather(mesh: Tensor, positions: Tensor) -> Tensor:
         Shape (batch, *shape, n): the n values of a point are neighbours in memory.
     positions : tensor
         In mesh cells, shape (batch, d, particle).
+    origins : tensor, optional
+        As of `paint`.
 
     Returns
     -------
@@ -155,12 +174,14 @@ def gather(mesh: Tensor, positions: Tensor) -> Tensor:
     rows = tf.reshape(mesh, [-1, mesh.shape[-1]])
     values = sum(
         _product(shares)[..., None] * tf.gather(rows, index)
-        for _, index, shares in _corners(positions, tuple(mesh.shape[1:-1]))
+        for _, index, shares in _corners(positions, tuple(mesh.shape[1:-1]), origins)
     )
     return tf.linalg.matrix_transpose(values)
 
 
-def gather_with_slope(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+def gather_with_slope(
+    mesh: Tensor, positions: Tensor, upstream: Tensor, origins: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Read meshes, and find how the sum of `upstream` times the values changes with position.
 
     Parameters
@@ -171,6 +192,8 @@ def gather_with_slope(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tupl
         In mesh cells, shape (batch, d, particle).
     upstream : tensor
         Shape (batch, n, particle).
+    origins : tensor, optional
+        As of `paint`.
 
     Returns
     -------
@@ -182,7 +205,7 @@ def gather_with_slope(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tupl
     rows = tf.reshape(mesh, [-1, mesh.shape[-1]])
     factors = tf.linalg.matrix_transpose(upstream)
     values, slopes = 0.0, [0.0] * positions.shape[1]
-    for corner, index, shares in _corners(positions, tuple(mesh.shape[1:-1])):
+    for corner, index, shares in _corners(positions, tuple(mesh.shape[1:-1]), origins):
         row = tf.gather(rows, index)
         values += _product(shares)[..., None] * row
         product = tf.reduce_sum(row * factors, axis=-1)
@@ -192,7 +215,9 @@ def gather_with_slope(mesh: Tensor, positions: Tensor, upstream: Tensor) -> tupl
     return tf.linalg.matrix_transpose(values), tf.stack(slopes, axis=1)
 
 
-def _corners(positions: Tensor, shape: Shape) -> list[tuple[tuple[int, ...], Tensor, list[Tensor]]]:
+def _corners(
+    positions: Tensor, shape: Shape, origins: Tensor | None
+) -> list[tuple[tuple[int, ...], Tensor, list[Tensor]]]:
     """Give each mesh point around: which side's upper, the flat index, the weight's factors."""
     if positions.shape[0] * math.prod(shape) >= 2**31:
         raise BoxError(
@@ -203,7 +228,8 @@ def _corners(positions: Tensor, shape: Shape) -> list[tuple[tuple[int, ...], Ten
     first = tf.range(positions.shape[0], dtype=tf.int32)[:, None]
     corners: list[tuple[tuple[int, ...], Tensor, list[Tensor]]] = [((), first, [])]
     for i, n in enumerate(shape):
-        indices, weights = _neighbours(positions[:, i], n)
+        origin = 0.0 if origins is None else origins[..., i, :]
+        indices, weights = _neighbours(positions[:, i], origin, n)
         corners = [
             ((*corner, upper), index * n + indices[upper], [*shares, weights[upper]])
             for corner, index, shares in corners
@@ -212,10 +238,13 @@ def _corners(positions: Tensor, shape: Shape) -> list[tuple[tuple[int, ...], Ten
     return corners
 
 
-def _neighbours(position: Tensor, n: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def _neighbours(
+    position: Tensor, origin: Tensor, n: int
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Give the mesh points below and above along one side, and their weights."""
     floor = tf.floor(position)
     above = position - floor
+    floor += origin
     # In floating point: whole numbers have no fast remainder. A compiler may multiply by 1 / n, and
     # a whole number of turns is then a little less than whole for some n: hence the second look.
     lower = tf.cast(floor - n * tf.floor(floor / n), tf.int32)

@@ -11,6 +11,7 @@ Source: Karras et al. 2022 (arXiv:2206.00364), equation 1; Cox and Matthews 2002
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-__all__ = ["flow", "flow_with_volume", "levels_between"]
+__all__ = ["flow", "flow_with_volume", "levels_between", "trace_probes"]
 
 Tensor = Any
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -87,14 +88,14 @@ def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tu
     """Carry fields through noise levels, and add up how their density changes on the way.
 
     The divergence of the score is estimated by Hutchinson's trace, its Jacobian seen by random
-    probes of mean square one.
+    probes of mean square one, `trace_probes`.
 
     Parameters
     ----------
     score : callable
         As of `flow`, differentiable by the fields.
     x : tensor, shape (n, ...)
-    levels : array_like
+    levels : tensor, shape (number of levels,)
     probes : tensor, shape (number of probes, n, ...)
 
     Returns
@@ -105,6 +106,7 @@ def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tu
         Their log density there less that at the first level.
     """
     logs = tf.math.log(tf.convert_to_tensor(levels, tf.float32))
+    n_steps = logs.shape[0] - 1
     axes = list(range(1, x.shape.rank))
     n_probes = probes.shape[0]
     signs = tf.reshape(probes, [-1, *x.shape[1:]])
@@ -131,4 +133,50 @@ def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tu
         return i + 1, _correct(x, first, second, width), change
 
     start = (0, x, tf.zeros([tf.shape(x)[0]], tf.float32))
-    return tf.while_loop(lambda i, x, change: i < len(levels) - 1, step, start)[1:]
+    return tf.while_loop(lambda i, x, change: i < n_steps, step, start)[1:]
+
+
+def trace_probes(shape: tuple[int, ...], n_probes: int, seed: int) -> NDArray[np.float32]:
+    """Return random probes of the trace of a Jacobian.
+
+    Of images, each probe sees the pixels of one colour of a lattice, as far from each other as so
+    many colours allow: what pixels know of their near neighbours, which is most of the error of a
+    trace, drops out.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the fields, (n, ...).
+    n_probes : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_probes, *shape)
+        Of mean square one.
+
+    Notes
+    -----
+    Tang and Saad 2012, Numer. Linear Algebra Appl. 19, 485 (probing), with random signs, so that
+    the estimate is unbiased whatever is left.
+    """
+    signs = np.random.default_rng(seed).integers(0, 2, size=(n_probes, *shape)) * 2 - 1
+    if len(shape) == 3 and n_probes > 1:
+        y, x = np.indices(shape[1:])
+        colour = (_lattice(n_probes) * y + x) % n_probes
+        seen = colour == np.arange(n_probes)[:, None, None]
+        signs = np.sqrt(n_probes) * seen[:, None] * signs
+    return signs.astype(np.float32)
+
+
+@functools.cache
+def _lattice(n: int) -> int:
+    """Return the factor for which pixels of equal (factor * y + x) % n are farthest apart."""
+    steps = np.arange(-n, n + 1)
+    distance = np.hypot(steps[:, None], steps)
+
+    def nearest(factor: int) -> float:
+        is_same = (factor * steps[:, None] + steps) % n == 0
+        return float(distance[is_same & (distance > 0)].min())
+
+    return max(range(n), key=nearest)

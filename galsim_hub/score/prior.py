@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .fields import as_fields, as_levels
 from .gaussian import GaussianPrior
-from .ode import flow, flow_with_volume, levels_between
+from .ode import flow, flow_with_volume, levels_between, trace_probes
 
 __all__ = ["Prior", "ScorePrior"]
 
@@ -266,7 +267,8 @@ class ScorePrior:
             The noise that the fields have: the lowest level of `sigma_range` by default, below
             which there is no density.
         n_probes : int
-            Random probes of the trace; the error falls with their root.
+            Random probes of the trace. Of images the error falls with their number, else with its
+            root.
         n_steps : int
             Steps of the flow.
 
@@ -279,12 +281,14 @@ class ScorePrior:
         low, high = self.sigma_range
         levels = levels_between(low if sigma is None else sigma, high, n_steps)
         self._check_levels(tf.constant(levels[:1]))
-        signs = np.random.default_rng(seed).integers(0, 2, size=(n_probes, *x.shape)) * 2 - 1
-        run = tf.function(
-            lambda x, probes: flow_with_volume(self.score, x, levels, probes), autograph=False
-        )
-        end, change = run(x, tf.constant(signs, tf.float32))
+        probes = trace_probes(tuple(x.shape), n_probes, seed)
+        end, change = self._to_noise(x, tf.constant(levels), tf.constant(probes))
         return (self._log_noise(end.numpy(), high) - change.numpy()).astype(np.float32)
+
+    @functools.cached_property
+    def _to_noise(self) -> Any:
+        """Traced once for fields of one shape: the network's gradient is a large graph."""
+        return tf.function(functools.partial(flow_with_volume, self.score), autograph=False)
 
     def _log_noise(self, x: NDArray[np.float32], sigma: float) -> NDArray[np.float64]:
         """Return the log density at the highest level, where fields are almost pure noise."""

@@ -12,7 +12,7 @@ PAIRS = 1000
 DENOISED = 256  # stamps
 LEVELS = (1.0, 3.0, 10.0, 30.0)  # [standard deviations], where stamps are denoised
 APART = (6.0, 12.0)  # [pixel] from the galaxy in the middle to the other of a blend
-CHUNK, STEPS = 100, 20  # of log_prob
+CHUNK, STEPS, PROBES = 100, 20, 4  # of log_prob
 
 
 def measure_galaxies(
@@ -61,7 +61,7 @@ def measure_galaxies(
         f"{DENOISED} stamps of the test split. A blend is one of its galaxies with another one, of "
         f"half to twice its flux and {APART[0] * scale:.1f} to {APART[1] * scale:.1f} arcsec away; "
         f"galaxies and blends are scaled to flux one. log_prob at the lowest level, all behind the "
-        f"same noise, {STEPS} steps and one probe."
+        f"same noise, {STEPS} steps and {PROBES} probes."
     )
     return protocol, rows
 
@@ -95,7 +95,7 @@ def log_densities(prior: ScorePrior, stamps: np.ndarray) -> np.ndarray:
     noise = np.random.default_rng(SEED).standard_normal(stamps.shape[1:]).astype(np.float32)
     noisy = stamps + sigma * noise
     parts = [
-        prior.log_prob(noisy[i : i + CHUNK], SEED, sigma=sigma, n_probes=1, n_steps=STEPS)
+        prior.log_prob(noisy[i : i + CHUNK], SEED, sigma=sigma, n_probes=PROBES, n_steps=STEPS)
         for i in range(0, len(noisy), CHUNK)
     ]
     return np.concatenate(parts)

@@ -41,15 +41,27 @@ def received(run_script, tmp_path_factory):
 def simulated(tmp_path_factory):
     """Give boxes simulated alone, on four devices of one process, and by two processes."""
     folder = tmp_path_factory.mktemp("simulated")
+    return run_simulations(folder, "float64", {0: ["2x2", "0x0"], 2: ["2x1"]})
+
+
+@pytest.fixture(scope="session")
+def simulated_in_single_precision(tmp_path_factory):
+    """Give boxes on one device, and on four in slabs and in pencils."""
+    folder = tmp_path_factory.mktemp("simulated32")
+    return run_simulations(folder, "float32", {0: ["4x1", "2x2", "1x1"]})
+
+
+def run_simulations(folder, dtype, runs):
+    """Return the boxes that so many processes simulated on some meshes, 0 being this process."""
     # Side by side: each spends its time compiling, most of it on one core.
-    runs = [
+    started = [
         subprocess.Popen(
-            command_of("simulate.py", folder, "float64", *meshes, n_tasks=n_tasks),
+            command_of("simulate.py", folder, dtype, *meshes, n_tasks=n_tasks),
             stderr=subprocess.PIPE,
             text=True,
         )
-        for n_tasks, meshes in ((0, ["2x2", "0x0"]), (2, ["2x1"]))
+        for n_tasks, meshes in runs.items()
     ]
-    for run, words in [(run, run.communicate()[1]) for run in runs]:
+    for run, words in [(run, run.communicate()[1]) for run in started]:
         assert run.returncode == 0, words
     return {path.stem: np.load(path) for path in folder.iterdir()}

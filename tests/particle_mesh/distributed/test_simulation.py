@@ -29,6 +29,16 @@ def test_a_mesh_of_devices_agrees_with_one(simulated, mesh, name, tolerance):
     assert np.linalg.norm(ours - alone) <= tolerance * np.linalg.norm(alone)
 
 
+@pytest.mark.parametrize("mesh", ["4x1_0", "2x2_0"])
+@pytest.mark.parametrize("name", ["linear", "density", "by_field"])
+def test_single_precision_is_the_same_to_the_bit_however_the_box_is_cut(
+    simulated_in_single_precision, mesh, name
+):
+    alone, ours = (simulated_in_single_precision[run][name] for run in ("1x1_0", mesh))
+    assert ours.dtype == np.float32
+    np.testing.assert_array_equal(ours, alone)
+
+
 def refuse(mesh, n=32, largest=20.0, side=320.0, **options):
     """Make a share of a box on a mesh of devices that is not there."""
     communicator = CollectiveCommunicator(mesh, 0, timeout=1.0)
