@@ -166,12 +166,13 @@ def _read_marks(path: Path) -> list[tuple[float, float, str]]:
 
 
 def _draw(maps: MassMaps, marks: list[tuple[float, float, str]]) -> Any:
-    panels = {
-        "Kaiser-Squires, smoothed": maps.direct.convergence,
-        "Wiener filter": maps.wiener,
-        "Posterior mean": maps.mean,
-        "Posterior standard deviation": maps.std,
-    }
+    panels = {"Kaiser-Squires, smoothed": maps.direct.convergence}
+    if maps.mean is maps.wiener:
+        panels |= {"Wiener filter, the posterior mean": maps.wiener}
+        panels |= {"A sample of the posterior": maps.samples[0]}
+    else:
+        panels |= {"Wiener filter": maps.wiener, "Posterior mean": maps.mean}
+    panels |= {"Posterior standard deviation": maps.std}
     return mass_maps(panels, maps.field.wcs(), marks)
 
 

@@ -36,28 +36,22 @@ class MassMaps:
     wiener : ndarray of float64, shape (y, x)
     samples : ndarray of float32, shape (n, y, x)
         Of the posterior.
+    mean : ndarray of float, shape (y, x)
+        Of the posterior, known better than by its samples: the Wiener filter under a Gaussian
+        prior, what a sampler expected of each of its draws under another.
     about : mapping of str to str, number or (number, str)
         FITS keywords: values, some with what they are.
     diagnostics : mapping
         What the sampler says of itself; empty where samples are exact.
-    expected : ndarray of float32, shape (y, x), optional
-        The mean of the posterior, where the sampler knows it better than by its samples.
     """
 
     field: Field
     direct: DirectMap
     wiener: NDArray[np.float64]
     samples: NDArray[np.float32]
+    mean: NDArray[np.floating[Any]]
     about: Mapping[str, Any]
     diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    expected: NDArray[np.float32] | None = None
-
-    @property
-    def mean(self) -> NDArray[np.float64]:
-        """The mean of the posterior: `expected`, or that of the samples."""
-        if self.expected is not None:
-            return self.expected.astype(np.float64)
-        return self.samples.mean(axis=0, dtype=np.float64)
 
     @property
     def std(self) -> NDArray[np.float64]:
@@ -175,12 +169,14 @@ def map_mass(
     direct = kaiser_squires(shear_map, smoothing)
     gaussian = GaussianPosterior(shear_map, spectrum.of_modes(shear_map.field))
     settings: dict[str, Any] = {"seed": seed, "checkpoint": checkpoint, "progress": progress}
-    learned: tuple[Any, ...] = ()  # what only a sampler of a learned prior says
+    wiener = gaussian.mean()
     if prior == GAUSSIAN:
-        samples = sample_gaussian(gaussian, n_samples, **settings)
+        samples, diagnostics = sample_gaussian(gaussian, n_samples, **settings), {}
+        mean: NDArray[np.floating[Any]] = wiener
     else:
         posterior = sample_learned(prior, shear_map, n_samples, **settings)
-        samples, learned = posterior.samples, (posterior.diagnostics, posterior.mean)
+        samples, diagnostics = posterior.samples, posterior.diagnostics
+        mean = posterior.mean
     about = {
         "PRIOR": prior,  # without a comment: an address may be long
         "NSAMPLES": n_samples,
@@ -188,7 +184,7 @@ def map_mass(
         "SMOOTH": (smoothing, "[arcmin] std of the direct map's Gaussian"),
         "NGAL": (int(shear_map.n_galaxies.sum()), "galaxies in the field"),
     }
-    return MassMaps(shear_map.field, direct, gaussian.mean(), samples, about, *learned)
+    return MassMaps(shear_map.field, direct, wiener, samples, mean, about, diagnostics)
 
 
 def _single(values: NDArray[Any]) -> NDArray[np.float32]:

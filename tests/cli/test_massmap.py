@@ -86,14 +86,16 @@ def test_all_maps_are_written_and_put_the_halo_on_its_place(run, tmp_path):
     assert f"{peak['ra']:.4f}" in out
 
 
-def test_mean_and_scatter_are_those_of_the_samples(run, tmp_path):
+def test_mean_is_exact_and_scatter_that_of_the_samples(run, tmp_path):
     run()
-    samples, mean, std = (
+    samples, mean, std, wiener = (
         fits.getdata(tmp_path / "maps" / f"{name}.fits")
-        for name in ("samples", "posterior_mean", "posterior_std")
+        for name in ("samples", "posterior_mean", "posterior_std", "wiener")
     )
     assert samples.shape == (4, *mean.shape)
-    np.testing.assert_allclose(mean, samples.mean(axis=0), atol=1e-7)
+    np.testing.assert_array_equal(mean, wiener)  # of a Gaussian posterior
+    off = (samples.mean(axis=0) - mean) / (std / 2)  # four samples: Student's t of 3 degrees
+    assert np.sqrt(np.mean(off**2)) == pytest.approx(np.sqrt(3.0), rel=0.3)
     np.testing.assert_allclose(std, samples.std(axis=0, ddof=1), atol=1e-7)
 
 
