@@ -36,7 +36,7 @@ class MassMaps:
     wiener : ndarray of float64, shape (y, x)
     samples : ndarray of float32, shape (n, y, x)
         Of the posterior.
-    mean : ndarray of float, shape (y, x)
+    mean : ndarray of float64, shape (y, x)
         Of the posterior, known better than by its samples: the Wiener filter under a Gaussian
         prior, what a sampler expected of each of its draws under another.
     about : mapping of str to str, number or (number, str)
@@ -49,7 +49,7 @@ class MassMaps:
     direct: DirectMap
     wiener: NDArray[np.float64]
     samples: NDArray[np.float32]
-    mean: NDArray[np.floating[Any]]
+    mean: NDArray[np.float64]
     about: Mapping[str, Any]
     diagnostics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -172,11 +172,11 @@ def map_mass(
     wiener = gaussian.mean()
     if prior == GAUSSIAN:
         samples, diagnostics = sample_gaussian(gaussian, n_samples, **settings), {}
-        mean: NDArray[np.floating[Any]] = wiener
+        mean = wiener
     else:
         posterior = sample_learned(prior, shear_map, n_samples, **settings)
         samples, diagnostics = posterior.samples, posterior.diagnostics
-        mean = posterior.mean
+        mean = posterior.mean.astype(np.float64)
     about = {
         "PRIOR": prior,  # without a comment: an address may be long
         "NSAMPLES": n_samples,

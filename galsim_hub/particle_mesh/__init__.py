@@ -54,7 +54,7 @@ from .reconstruction import (
     diagnose,
     reconstruct,
 )
-from .sharpening import sharpen
+from .sharpening import fit_sharpening, sharpen
 from .simulator import Simulation, Simulator
 from .spectrum import correlation, power_spectrum, transfer_function
 from .steps import scale_factors
@@ -87,6 +87,7 @@ __all__ = [
     "density_plane",
     "diagnose",
     "evolve",
+    "fit_sharpening",
     "halo_features",
     "light_cone",
     "linear_field",

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,8 +26,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..errors import MissingExtraError, ReconstructionError
+from ..errors import ReconstructionError
 from .box import Box
+from .optimizers import load_minimizer
 from .posterior import Posterior
 from .spectrum import correlation, power_spectrum, transfer_function
 
@@ -218,20 +218,7 @@ def diagnose(posterior: Posterior, white: Tensor, truth: Tensor) -> Diagnosis:
 
 
 def _lbfgs(posterior: Posterior) -> Callable[[Tensor, Stage], Tensor]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of its own imports
-            # Here: it is an extra, and slow to import, which the first attribute does.
-            import tensorflow_probability as tfp
-
-            minimize = tfp.optimizer.lbfgs_minimize
-    except ImportError as error:
-        raise MissingExtraError(
-            f"L-BFGS needs tensorflow-probability, which cannot be imported: {error}. Install it "
-            "with pip install 'galsim-hub[inference]', or choose method='adam'.",
-            "inference",
-            str(error.name),
-        ) from error
+    minimize = load_minimizer("lbfgs_minimize", "L-BFGS", ", or choose method='adam'")
     shape = posterior.observed.shape
 
     @tf.function(autograph=False)

@@ -77,3 +77,44 @@ def test_an_empty_band_is_refused(linear, box, growth):
     particles = pm.start(linear, box, growth, 0.6)
     with pytest.raises(BoxError, match="long_scale < short_scale"):
         pm.sharpen(particles, box, strength=0.1, long_scale=1.0, short_scale=0.5)
+
+
+@pytest.fixture(scope="module")
+def quick_and_fine(growth):
+    """Give a box, particles of few steps and a coarse force, and power of many and a fine one."""
+    box = pm.Box(24, 36.0)
+    linear = pm.linear_field(box, pm.EisensteinHu(growth.cosmology), seed=2)
+
+    def simulate(n_steps, resolution):
+        stages = pm.scale_factors(0.1, 1.0, n_steps)
+        return pm.evolve(
+            pm.start(linear, box, growth, 0.1), box, growth, stages, resolution=resolution
+        )
+
+    fine = pm.density(simulate(20, 2).displacement, box)
+    return box, simulate(8, 1), pm.power_spectrum(fine, box).power.numpy()
+
+
+def test_fitted_sharpening_gives_back_the_power_of_a_finer_simulation(quick_and_fine):
+    box, quick, power = quick_and_fine
+    fitted = pm.fit_sharpening(quick, box, power)
+    off, still_off = (
+        np.abs(pm.power_spectrum(pm.density(x.displacement, box), box).power / power - 1.0).max()
+        for x in (quick, pm.sharpen(quick, box, **fitted))
+    )
+    assert off > 0.3
+    assert still_off < 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"power": np.ones(3)}, "same grid"),
+        ({"power": np.zeros(11)}, "positive"),
+        ({"largest_k": 0.1}, "larger largest_k"),
+    ],
+)
+def test_power_that_cannot_be_fitted_is_refused(quick_and_fine, change, words):
+    box, quick, power = quick_and_fine
+    with pytest.raises(BoxError, match=words):
+        pm.fit_sharpening(quick, box, **{"power": power, **change})
