@@ -17,6 +17,8 @@ __all__ = ["ObservedScene", "observe"]
 
 _SCALE_TOLERANCE = 1e-3
 _SHARPEST = 1.05  # of the PSF's modes against the prior's smoothing
+_LEAST_APART = 0.5  # of centres [pixel of the image]
+_MOST_OFF = 1.0  # of a PSF's centroid [pixel], as far as the prior lets a galaxy be off
 _RADII = (1.0, 2.5, 5.0)  # of the templates that guess fluxes [pixel of the field]
 
 
@@ -225,6 +227,15 @@ def _read_centres(centres: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.floa
             "centres",
             number,
         )
+    apart = np.hypot(*(places[:, None] - places).T) + np.diag(np.full(len(places), np.inf))
+    if apart.min() < _LEAST_APART:
+        first, second = np.unravel_index(np.argmin(apart), apart.shape)
+        raise ObservationError(
+            f"Centres {first} and {second} are {apart.min():.2g} pixels apart: nothing tells which "
+            "source light belongs to. List each source once.",
+            "centres",
+            int(second),
+        )
     return places
 
 
@@ -298,6 +309,18 @@ def _read_psf(psf: Any, limit: int) -> NDArray[np.float64]:
     if not np.isfinite(values).all() or not values.sum() > 0:
         raise ObservationError(
             "The PSF must be finite, with a positive sum. Interpolate over its bad pixels.", "psf"
+        )
+    middle = [np.arange(side) - side // 2 for side in values.shape]
+    off_y, off_x = (
+        float(np.sum(values * place) / values.sum())
+        for place in np.meshgrid(*middle, indexing="ij")
+    )
+    if np.hypot(off_x, off_y) > _MOST_OFF:
+        raise ObservationError(
+            f"The PSF's centroid is ({off_x:.2f}, {off_y:.2f}) pixels from its middle one, and "
+            "sources would be sought that far from their centres. Draw it in the middle.",
+            "psf",
+            (off_x, off_y),
         )
     return values
 
