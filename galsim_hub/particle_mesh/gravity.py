@@ -293,9 +293,8 @@ class Solver:
         gradient = [_difference(potential, i + 1, h) for i, h in enumerate(self._mesh.cell)]
         return -tf.stack(gradient, axis=-1)
 
-    def _origins(self, x: Tensor) -> Tensor:
-        points = grid_points(self._box, self._mesh, x.dtype)
-        return points + tf.constant(self._margin, x.dtype)[:, None]
+    def _origins(self, x: Tensor) -> tuple[Tensor, ...]:
+        return grid_points(self._box, self._mesh, x.dtype, self._margin)
 
     def _weights(self, positions: Tensor) -> Tensor:
         """Return the weight of each particle, for a mean density of 1."""
@@ -346,7 +345,9 @@ def mesh_positions(x: Tensor, mesh: Box) -> Tensor:
     return tf.reshape(x, [-1, 3, math.prod(x.shape[2:])]) / cells
 
 
-def grid_points(box: Box, mesh: Box, dtype: Any) -> Tensor:
+def grid_points(
+    box: Box, mesh: Box, dtype: Any, margin: tuple[int, int, int] = (0, 0, 0)
+) -> tuple[Tensor, ...]:
     """Return the mesh points that particles began at.
 
     Parameters
@@ -355,17 +356,17 @@ def grid_points(box: Box, mesh: Box, dtype: Any) -> Tensor:
         The grid of the particles and the mesh, whose cells divide the grid's.
     dtype : dtype
         float32 or float64.
+    margin : tuple of 3 int
+        Points of the mesh before the box's first, along each side.
 
     Returns
     -------
-    tensor
-        Whole numbers, shape (3, nx * ny * nz).
+    tuple of 3 tensors
+        Whole numbers, an open grid.
     """
-    axes = []
-    for i, (n, finer) in enumerate(zip(box.shape, mesh.shape, strict=True)):
-        points = tf.reshape(tf.constant(np.arange(n) * (finer // n), dtype), [-1] + [1] * (2 - i))
-        axes.append(tf.reshape(tf.broadcast_to(points, box.shape), [-1]))
-    return tf.stack(axes)
+    sides = zip(box.shape, mesh.shape, margin, strict=True)
+    points = (np.arange(n) * (finer // n) + before for n, finer, before in sides)
+    return tuple(tf.constant(axis, dtype) for axis in np.ix_(*points))
 
 
 def _difference(field: Tensor, axis: int, cell: float) -> Tensor:

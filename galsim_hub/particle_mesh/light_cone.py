@@ -21,7 +21,7 @@ from .gravity import grid_points, mesh_positions
 from .growth import Growth
 from .lpt import Particles
 from .nbody import evolve
-from .paint import paint
+from .paint import from_origin, paint
 from .planes import Plane, check_pixels
 
 __all__ = ["light_cone"]
@@ -128,7 +128,8 @@ def _cross(
     """
     origins = grid_points(box, box, before.dtype)
     starts, ends = (
-        origins + mesh_positions(tf.reshape(x, [-1, 3, *box.shape]), box) for x in (before, after)
+        tf.stack([from_origin(x[:, i], i, origins) for i in range(3)], axis=1)
+        for x in (mesh_positions(tf.reshape(x, [-1, 3, *box.shape]), box) for x in (before, after))
     )
     length = box.size[2]
     path = (ends[:, 2] - starts[:, 2]) * box.cell[2]

@@ -7,29 +7,30 @@ kept for them but the positions.
 
 Positions are counted in mesh cells and wrap around. They are kept by component, (batch, d,
 particle), so that each component is contiguous. Where particles came from a grid, positions may be
-counted from there, with the grid's points as `origins`: a small number loses less to rounding, and
-loses the same in a mesh that is cut. Everything is compiled by XLA, whose scatter is
+counted from its points, the `origins`: a small number loses less to rounding, and loses the same in
+a mesh that is cut. Everything is compiled by XLA, whose scatter is
 many times faster on a CPU than TensorFlow's own and adds in a fixed order.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from ..errors import BoxError
 
-__all__ = ["gather", "gather_with_slope", "paint", "read", "scatter"]
+__all__ = ["from_origin", "gather", "gather_with_slope", "paint", "read", "scatter"]
 
 Tensor = Any
 Shape = tuple[int, ...]
+Origins = Sequence[Tensor]
 
 
-def paint(
-    positions: Tensor, weights: Tensor, shape: Shape, *, origins: Tensor | None = None
-) -> Tensor:
+def paint(positions: Tensor, weights: Tensor, shape: Shape, *, origins: Origins = ()) -> Tensor:
     """Add the weights of particles to an empty mesh.
 
     Parameters
@@ -40,8 +41,9 @@ def paint(
         Shape (batch, particle).
     shape : tuple of int
         Points of the mesh along each of its d sides.
-    origins : tensor, optional
-        Mesh points that positions are counted from, whole numbers that broadcast to `positions`.
+    origins : sequence of d tensors, optional
+        Mesh points that positions are counted from, whole numbers: an open grid of as many points
+        as there are particles, as `numpy.ix_` gives it.
 
     Returns
     -------
@@ -98,9 +100,7 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
 
 
 @tf.function(jit_compile=True, autograph=False)
-def _paint(
-    positions: Tensor, weights: Tensor, shape: Shape, origins: Tensor | None = None
-) -> Tensor:
+def _paint(positions: Tensor, weights: Tensor, shape: Shape, origins: Origins = ()) -> Tensor:
     return scatter(positions, weights[:, None], shape, origins)[..., 0]
 
 
@@ -111,15 +111,13 @@ def _read(mesh: Tensor, positions: Tensor) -> Tensor:
 
 @tf.function(jit_compile=True, autograph=False)
 def _read_backwards(
-    mesh: Tensor, positions: Tensor, upstream: Tensor, origins: Tensor | None = None
+    mesh: Tensor, positions: Tensor, upstream: Tensor, origins: Origins = ()
 ) -> tuple[Tensor, Tensor]:
     values, slopes = gather_with_slope(mesh[..., None], positions, upstream[:, None], origins)
     return values[:, 0], slopes
 
 
-def scatter(
-    positions: Tensor, weights: Tensor, shape: Shape, origins: Tensor | None = None
-) -> Tensor:
+def scatter(positions: Tensor, weights: Tensor, shape: Shape, origins: Origins = ()) -> Tensor:
     """Paint several weights of the same particles; to be called inside a compiled function.
 
     Parameters
@@ -130,7 +128,7 @@ def scatter(
         Shape (batch, n, particle). Their precision is that of the sums.
     shape : tuple of int
         Points of the mesh along each side.
-    origins : tensor, optional
+    origins : sequence of tensors, optional
         As of `paint`.
 
     Returns
@@ -154,7 +152,7 @@ def scatter(
     return tf.reshape(mesh, [batch, *shape, n])
 
 
-def gather(mesh: Tensor, positions: Tensor, origins: Tensor | None = None) -> Tensor:
+def gather(mesh: Tensor, positions: Tensor, origins: Origins = ()) -> Tensor:
     """Read several meshes at the same particles; to be called inside a compiled function.
 
     Parameters
@@ -163,7 +161,7 @@ def gather(mesh: Tensor, positions: Tensor, origins: Tensor | None = None) -> Te
         Shape (batch, *shape, n): the n values of a point are neighbours in memory.
     positions : tensor
         In mesh cells, shape (batch, d, particle).
-    origins : tensor, optional
+    origins : sequence of tensors, optional
         As of `paint`.
 
     Returns
@@ -180,7 +178,7 @@ def gather(mesh: Tensor, positions: Tensor, origins: Tensor | None = None) -> Te
 
 
 def gather_with_slope(
-    mesh: Tensor, positions: Tensor, upstream: Tensor, origins: Tensor | None = None
+    mesh: Tensor, positions: Tensor, upstream: Tensor, origins: Origins = ()
 ) -> tuple[Tensor, Tensor]:
     """Read meshes, and find how the sum of `upstream` times the values changes with position.
 
@@ -192,7 +190,7 @@ def gather_with_slope(
         In mesh cells, shape (batch, d, particle).
     upstream : tensor
         Shape (batch, n, particle).
-    origins : tensor, optional
+    origins : sequence of tensors, optional
         As of `paint`.
 
     Returns
@@ -215,8 +213,32 @@ def gather_with_slope(
     return tf.linalg.matrix_transpose(values), tf.stack(slopes, axis=1)
 
 
+def from_origin(position: Tensor, side: int, origins: Origins) -> Tensor:
+    """Return positions along one side, counted from the mesh's first point.
+
+    Parameters
+    ----------
+    position : tensor
+        Counted from the origins, shape (batch, particle).
+    side : int
+        Along which.
+    origins : sequence of tensors
+        As of `paint`.
+
+    Returns
+    -------
+    tensor
+        Same shape.
+    """
+    if not origins:
+        return position
+    # Added as an open grid: a compiler would keep a whole one as a constant, at every use.
+    grid = functools.reduce(tf.broadcast_static_shape, (axis.shape for axis in origins))
+    return tf.reshape(tf.reshape(position, [-1, *grid]) + origins[side], [-1, position.shape[1]])
+
+
 def _corners(
-    positions: Tensor, shape: Shape, origins: Tensor | None
+    positions: Tensor, shape: Shape, origins: Origins
 ) -> list[tuple[tuple[int, ...], Tensor, list[Tensor]]]:
     """Give each mesh point around: which side's upper, the flat index, the weight's factors."""
     if positions.shape[0] * math.prod(shape) >= 2**31:
@@ -228,8 +250,7 @@ def _corners(
     first = tf.range(positions.shape[0], dtype=tf.int32)[:, None]
     corners: list[tuple[tuple[int, ...], Tensor, list[Tensor]]] = [((), first, [])]
     for i, n in enumerate(shape):
-        origin = 0.0 if origins is None else origins[..., i, :]
-        indices, weights = _neighbours(positions[:, i], origin, n)
+        indices, weights = _neighbours(positions[:, i], i, origins, n)
         corners = [
             ((*corner, upper), index * n + indices[upper], [*shares, weights[upper]])
             for corner, index, shares in corners
@@ -239,12 +260,12 @@ def _corners(
 
 
 def _neighbours(
-    position: Tensor, origin: Tensor, n: int
+    position: Tensor, side: int, origins: Origins, n: int
 ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Give the mesh points below and above along one side, and their weights."""
     floor = tf.floor(position)
     above = position - floor
-    floor += origin
+    floor = from_origin(floor, side, origins)
     # In floating point: whole numbers have no fast remainder. A compiler may multiply by 1 / n, and
     # a whole number of turns is then a little less than whole for some n: hence the second look.
     lower = tf.cast(floor - n * tf.floor(floor / n), tf.int32)
