@@ -168,8 +168,10 @@ def print_plan(rows: dict[str, Any], n_cores: int, bandwidth: float, boxes: Sequ
             print(f"{n:5}^3{n_slabs:6}   slabs of {n // n_slabs} cells are narrower than the halo")
             continue
         figure = {name: a * own + b * with_halo for name, (a, b) in scaling.items()}
-        # A force: half the modes, complex, there and back; two halos, each to both sides.
-        sent = (2 * 8 * own / 2 * (n_slabs - 1) / n_slabs + 4 * 4 * width * n**2) * (n_slabs > 1)
+        # A force: half the modes, complex, there and back; two halos, each to both sides, of which
+        # what was painted is in double precision.
+        halos = 2 * (8 + 4) * width * n**2
+        sent = (2 * 8 * own / 2 * (n_slabs - 1) / n_slabs + halos) * (n_slabs > 1)
         seconds = [
             figure[f"{name} cpu"] / n_cores + n_forces * sent / 1e9 / bandwidth
             for name, n_forces in (("forward", 1), ("gradient", 3))
