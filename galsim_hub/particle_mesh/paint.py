@@ -53,8 +53,16 @@ def paint(positions: Tensor, weights: Tensor, shape: Shape, *, origins: Origins 
     Raises
     ------
     BoxError
-        If the meshes of the batch have more than 2**31 points.
+        If the meshes of the batch have more than 2**31 points, or origins are not as many as
+        particles.
     """
+    n_origins = math.prod(math.prod(axis.shape) for axis in origins)
+    if origins and n_origins != positions.shape[-1]:
+        raise BoxError(
+            f"The origins make a grid of {n_origins} points, and there are {positions.shape[-1]} "
+            "particles. Give one axis a side, as numpy.ix_ does.",
+            n_origins,
+        )
 
     @tf.custom_gradient
     def painted(positions: Tensor, weights: Tensor) -> tuple[Tensor, Any]:

@@ -44,6 +44,20 @@ def test_mass_is_conserved(particles):
     np.testing.assert_allclose(tf.reduce_sum(mesh), tf.reduce_sum(weights**2), rtol=1e-6)
 
 
+def test_positions_may_be_counted_from_a_grid(numbers):
+    origins = [tf.constant(axis.astype(float)) for axis in np.ix_(*(range(n) for n in SHAPE))]
+    weights = tf.constant(numbers.normal(size=(2, np.prod(SHAPE))))
+    offsets = tf.constant(numbers.normal(scale=3.0, size=(2, 3, np.prod(SHAPE))))
+    positions = offsets + np.indices(SHAPE).reshape(3, -1)
+    painted, expected = (
+        paint(offsets, weights, SHAPE, origins=origins),
+        paint(positions, weights, SHAPE),
+    )
+    np.testing.assert_allclose(painted, expected, atol=1e-13)
+    with pytest.raises(BoxError, match="one axis a side"):
+        paint(offsets[..., 1:], weights[:, 1:], SHAPE, origins=origins)
+
+
 def test_reading_is_the_adjoint_of_painting(particles, numbers):
     positions, weights = particles
     mesh = tf.constant(numbers.normal(size=(2, *SHAPE)))
