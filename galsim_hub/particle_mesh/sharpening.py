@@ -154,8 +154,8 @@ def fit_sharpening(
     def distance(logs: Tensor) -> Tensor:
         sharp = sharpen(particles, box, resolution=resolution, **parameters(logs))
         ours = power_spectrum(density(sharp.displacement, box), box).power
-        logs = tf.math.log(ours / tf.constant(power, ours.dtype))
-        return tf.reduce_mean(tf.cast(logs, tf.float64)[is_compared] ** 2)
+        off = tf.math.log(ours / tf.constant(power, ours.dtype))
+        return tf.reduce_mean(tf.cast(off, tf.float64)[is_compared] ** 2)
 
     nyquist = min(np.pi / cell for cell in box.cell)
     first = tf.constant(np.log([_STRENGTH, *(share * nyquist for share in _SCALES)]))
