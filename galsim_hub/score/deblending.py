@@ -15,11 +15,11 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .fields import check_count
 from .observed_scene import ObservedScene, observe
 from .prior import ScorePrior
 from .sampling import Posterior, annealed_hmc, maximum_a_posteriori
 from .sampling.run import Progress
-from .sampling.target import check_count
 from .scene import Scene, SceneLikelihood, ScenePrior
 
 __all__ = ["Deblended", "deblend"]

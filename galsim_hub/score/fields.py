@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..errors import FieldError
+from ..errors import FieldError, SamplingError
+from ..latents import check_seed
 
-__all__ = ["as_fields", "as_levels", "check_shape"]
+__all__ = ["as_fields", "as_levels", "check_count", "check_shape", "stream"]
 
 Tensor = Any
 
@@ -112,3 +113,49 @@ def as_levels(sigma: Any, n_fields: Any, n_dims: int) -> Tensor:
             )
     levels = tf.broadcast_to(tf.reshape(levels, [-1]), [n_fields])
     return tf.reshape(levels, [-1, *([1] * n_dims)])
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Check a number of things.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name.
+    value : object
+        What was given.
+    least : int
+        The smallest that makes sense.
+
+    Raises
+    ------
+    SamplingError
+        If it is no whole number, or smaller.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise SamplingError(
+            f"{name} must be a whole number from {least} on, got {value!r}.", name, value
+        )
+
+
+def stream(seed: object, step: int) -> Tensor:
+    """Return the key of the random numbers of one step of a run.
+
+    Parameters
+    ----------
+    seed : int
+        Of the run.
+    step : int
+        Those of different steps are independent.
+
+    Returns
+    -------
+    tensor of 2 int64
+
+    Raises
+    ------
+    SeedError
+        If the seed is no whole number from 0 to 2**64 - 1.
+    """
+    # TensorFlow's keys are signed.
+    return tf.constant(np.array([check_seed(seed), step], np.uint64).astype(np.int64))

@@ -61,6 +61,7 @@ def flow(score: Score, x: Tensor, levels: Any) -> Tensor:
     tensor, shape (n, ...)
     """
     logs = tf.math.log(tf.convert_to_tensor(levels, tf.float32))
+    n_steps = logs.shape[0] - 1
 
     def denoise(log_sigma: Tensor, x: Tensor) -> Tensor:
         sigma = tf.exp(log_sigma)
@@ -71,7 +72,7 @@ def flow(score: Score, x: Tensor, levels: Any) -> Tensor:
         second = denoise(logs[i + 1], _predict(x, first, width))
         return i + 1, _correct(x, first, second, width)
 
-    return tf.while_loop(lambda i, x: i < len(levels) - 1, step, (0, x))[1]
+    return tf.while_loop(lambda i, x: i < n_steps, step, (0, x))[1]
 
 
 def _predict(x: Tensor, denoised: Tensor, width: Tensor) -> Tensor:

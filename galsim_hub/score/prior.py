@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from ..backend import load_function
 from ..errors import FieldError
+from ..latents import check_seed
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
-from .fields import as_fields, as_levels
+from .fields import as_fields, as_levels, check_count
+from .fourier import filtered
 from .gaussian import GaussianPrior
 from .ode import flow, flow_with_volume, levels_between, trace_probes
 
@@ -233,19 +235,31 @@ class ScorePrior:
         Returns
         -------
         ndarray of float32, shape (n, ...)
+
+        Raises
+        ------
+        FieldError
+            If the module takes no fields of that shape, or needs one.
+        SamplingError, SeedError
+            If a number or the seed makes no sense.
         """
+        check_count("n", n)
+        check_count("n_steps", n_steps)
+        seed = check_seed(seed)
         low, high = self.sigma_range
         shape = self._shape(shape)
         gaussian = self.gaussian(shape) if len(shape) == 2 else None
-        rng = np.random.default_rng([seed, 0])
-        start = high * rng.standard_normal((n, *shape))
-        if gaussian is not None:
-            start = start + gaussian.sample(n, seed)
+        noise, white = (
+            np.random.default_rng([seed, part]).standard_normal((n, *shape)).astype(np.float32)
+            for part in range(2)
+        )
+        if gaussian is None:
+            field = self.std * white
         else:
-            start = start + self.std * np.random.default_rng([seed, 1]).standard_normal(start.shape)
+            field = filtered(white, np.sqrt(gaussian.power).astype(np.float32))
         levels = levels_between(high, low, n_steps)
         run = tf.function(lambda x: self.denoise(flow(self.score, x, levels), low), autograph=False)
-        return run(tf.constant(start, tf.float32)).numpy()
+        return run(tf.constant(high * noise + field)).numpy()
 
     def log_prob(
         self,
@@ -276,7 +290,17 @@ class ScorePrior:
         -------
         ndarray of float32, shape (n,)
             Of the density behind noise of level `sigma`.
+
+        Raises
+        ------
+        FieldError
+            If the fields are not finite or not of the module's shape, or it does not know `sigma`.
+        SamplingError, SeedError
+            If a number or the seed makes no sense.
         """
+        check_count("n_probes", n_probes)
+        check_count("n_steps", n_steps)
+        seed = check_seed(seed)
         x = self._checked(x)
         low, high = self.sigma_range
         levels = levels_between(low if sigma is None else sigma, high, n_steps)

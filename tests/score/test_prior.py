@@ -10,7 +10,14 @@ import tensorflow as tf
 
 import galsim_hub
 from galsim_hub import score
-from galsim_hub.errors import BandError, FieldError, UnsupportedModuleError
+from galsim_hub.errors import (
+    BandError,
+    FieldError,
+    SamplingError,
+    SeedError,
+    UnsupportedModuleError,
+)
+from galsim_hub.score.fourier import wavenumbers
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +80,33 @@ def test_prior_survives_a_pickle(moons):
 def test_bad_input_is_named(moons, ask, words):
     with pytest.raises(FieldError, match=words):
         ask(moons)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "words"),
+    [
+        (lambda p: p.log_prob([[0.0, 0.0]], n_probes=0), SamplingError, "n_probes"),
+        (lambda p: p.log_prob([[0.0, 0.0]], n_steps=1.5), SamplingError, "n_steps"),
+        (lambda p: p.log_prob([[0.0, 0.0]], seed=0.5), SeedError, "0.5"),
+        (lambda p: p.sample(0, seed=1), SamplingError, "n must be"),
+        (lambda p: p.sample(1, seed=-1), SeedError, "-1"),
+        (lambda p: p.sample(1, seed=1, n_steps=0), SamplingError, "n_steps"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(moons, ask, error, words):
+    with pytest.raises(error, match=words):
+        ask(moons)
+
+
+def test_samples_start_as_fields_behind_independent_noise(monkeypatch):
+    prior = score.ScorePrior("hub:kappa_score")
+    monkeypatch.setattr("galsim_hub.score.prior.flow", lambda score, x, levels: x)
+    monkeypatch.setattr(score.ScorePrior, "denoise", lambda self, x, sigma: x)
+    start = prior.sample(400, seed=3, shape=(64, 64))
+    variance = prior.gaussian((64, 64)).power + prior.sigma_range[1] ** 2
+    ratios = np.abs(np.fft.rfft2(start, norm="ortho")) ** 2 / variance
+    largest = wavenumbers((64, 64)) < 0.25
+    assert ratios[:, largest].mean() == pytest.approx(1.0, abs=0.05)  # 3 sigma
 
 
 def test_module_of_another_kind_is_refused(module_folder):

@@ -8,13 +8,20 @@ import tensorflow as tf
 from scipy import stats
 
 from galsim_hub import score
-from galsim_hub.errors import FieldError, SamplingError
+from galsim_hub.errors import FieldError, SamplingError, SeedError
 from galsim_hub.score.ode import flow
 from galsim_hub.score.sampling.target import noise_levels
 
 SIDE = 16
 NOISE = 0.5
 CHAINS = 40
+SAMPLERS = [
+    score.annealed_hmc,
+    score.annealed_langevin,
+    score.maximum_a_posteriori,
+    score.noise_splitting,
+    score.probability_flow,
+]
 
 
 @pytest.fixture(scope="module")
@@ -120,10 +127,25 @@ def test_the_flow_ends_chains_without_leaving_the_posterior(prior, likelihood, w
     assert found.std.mean() == pytest.approx(exact.std(axis=0).mean(), rel=0.05)
 
 
-def test_interrupted_run_ends_with_the_same_samples(prior, likelihood, tmp_path, monkeypatch):
-    settings = {"seed": 8, "n_levels": 4, "n_warmup": 2, "n_draws": 2, "thin": 1, "n_leapfrog": 2}
+COOLING = {"n_levels": 4, "n_warmup": 2, "n_draws": 2, "thin": 1}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "settings"),
+    [
+        (score.annealed_hmc, COOLING | {"n_leapfrog": 2}),
+        (score.annealed_langevin, COOLING | {"steps_per_level": 1}),
+        (score.noise_splitting, {"n_warmup": 6, "n_draws": 2, "thin": 1}),
+        (score.maximum_a_posteriori, {"n_levels": 8}),
+        (score.probability_flow, {"n_steps": 8}),
+    ],
+)
+def test_interrupted_run_ends_with_the_same_samples(
+    prior, likelihood, tmp_path, monkeypatch, sampler, settings
+):
     start, path = np.zeros((2, SIDE, SIDE)), tmp_path / "chains.npz"
-    whole = score.annealed_hmc(prior, likelihood, start, **settings)
+    settings = settings | {"seed": 8}
+    whole = sampler(prior, likelihood, start, **settings)
 
     def interrupt(done, total):
         assert total == 8
@@ -132,22 +154,25 @@ def test_interrupted_run_ends_with_the_same_samples(prior, likelihood, tmp_path,
 
     monkeypatch.setattr("galsim_hub.score.sampling.run._SAVE_EVERY", -1.0)
     with pytest.raises(InterruptedError):
-        score.annealed_hmc(
-            prior, likelihood, start, checkpoint=path, progress=interrupt, **settings
-        )
+        sampler(prior, likelihood, start, checkpoint=path, progress=interrupt, **settings)
     steps = []
-    again = score.annealed_hmc(
+    again = sampler(
         prior, likelihood, start, checkpoint=path, progress=lambda *s: steps.append(s), **settings
     )
     assert steps[0] == (5, 8)
     np.testing.assert_array_equal(again.chains, whole.chains)
     with pytest.raises(SamplingError, match="other data, settings"):
-        score.annealed_hmc(prior, likelihood, start + 1, checkpoint=path, **settings)
-    # The same numbers seen through something else are another observation.
+        sampler(prior, likelihood, start + 1, checkpoint=path, **settings)
+
+
+def test_the_same_numbers_seen_through_something_else_are_another_run(prior, likelihood, tmp_path):
+    start, path = np.zeros((2, SIDE, SIDE)), tmp_path / "field.npz"
+    settings = {"seed": 8, "n_levels": 1, "checkpoint": path}
+    score.maximum_a_posteriori(prior, likelihood, start, **settings)
     blur = score.Blur(np.full((3, 3), 1.0 / 9.0))
     blurred = score.GaussianLikelihood(blur, likelihood.data[0].numpy(), NOISE)
     with pytest.raises(SamplingError, match="other data, settings"):
-        score.annealed_hmc(prior, blurred, start, checkpoint=path, **settings)
+        score.maximum_a_posteriori(prior, blurred, start, **settings)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +190,18 @@ def test_setting_that_makes_no_sense_is_refused(prior, likelihood, changes, name
     with pytest.raises(SamplingError) as caught:
         score.annealed_hmc(prior, likelihood, np.zeros((1, SIDE, SIDE)), seed=1, **changes)
     assert caught.value.name == name
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_seed_may_be_any_whole_number_of_64_bits(prior, likelihood, sampler):
+    start, few = np.zeros((1, SIDE, SIDE)), {"n_steps": 1, "n_levels": 1}
+    few = {name: few[name] for name in few if name in sampler.__kwdefaults__}
+    few |= {"sigma": (1.0, 0.5)} if "sigma" in sampler.__kwdefaults__ else {}
+    for seed in (2**64 - 1, np.int32(5)):
+        assert np.isfinite(sampler(prior, likelihood, start, seed=seed, **few).samples).all()
+    for seed in (-1, 2**64, 0.5, "one"):
+        with pytest.raises(SeedError, match="must be an integer"):
+            sampler(prior, likelihood, start, seed=seed, **few)
 
 
 def test_one_level_is_the_last(prior):

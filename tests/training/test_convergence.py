@@ -97,13 +97,16 @@ def test_held_out_maps_see_no_part_of_a_plane_that_training_maps_see(make_config
         assert np.all(draw(planes, np.ones(1), held_out, config, split) == 0.0)
 
 
-def test_the_halves_are_as_alike_as_can_be(make_config):
+@pytest.mark.parametrize(
+    "change", [lambda cell: 3.0 * cell, lambda cell: cell + 3.0 * cell.std()], ids=["power", "mean"]
+)
+def test_the_halves_are_as_alike_as_can_be(make_config, change):
     """Cells of which every two are the same but for one pair, which must be parted."""
     planes = read_planes(make_config([wave(SIDE, 1, 1)]))
     side = planes.maps.shape[-1] // CELLS
     rng = np.random.default_rng(6)
     cells = np.repeat(rng.gamma(1.0, size=(8, side, side)), 2, axis=0) ** 2
-    cells[[2, 3]] *= 3.0
+    cells[[2, 3]] = change(cells[[2, 3]])
     maps = np.zeros_like(planes.maps)
     for k, cell in enumerate(cells):
         row, column = divmod(k, CELLS)

@@ -10,7 +10,8 @@ so that the same structures come back at other scales and times. Every plane is 
 cells, and a window lies within one. Training maps have eight of them; validation and test maps,
 which are other draws, have the others. No pixel of a plane is in both, but a structure of one
 plane's cell may be in another plane's other cell. Parts of so small a volume differ by factors in
-power; the cells are shared out so that the two halves are as alike in power and skewness as can be.
+power; the cells are shared out so that the two halves are as alike in mean, power and skewness as
+can be.
 No window crosses the edge of a plane, where matter is cut although the potential repeats. The
 planes were smoothed by about 0.8 arcmin before they were published, and the near end of their
 narrow cone is emptier than the mean universe.
@@ -148,24 +149,32 @@ def share_cells(planes: Planes, weights: np.ndarray) -> list[list[int]]:
     """Return which cells are held out and which are trained on, counted along rows.
 
     Of all ways to halve them it is the one whose halves differ least, at worst, in the logarithms
-    of the power of maps, in bands of multipoles, and of their third moment.
+    of the power of maps, in bands of multipoles, and of their third moment, and in the mean of maps
+    [standard deviations], with which the number of clusters goes.
     """
     side = planes.maps.shape[-1] // CELLS
     taper = np.hanning(side)[:, None] * np.hanning(side)
-    moments = []
+    moments, means, variances = [], [], []
     for row, column in np.ndindex(CELLS, CELLS):
         y, x = row * side, column * side
         cell = planes.maps[:, y : y + side, x : x + side]
-        cell = weights[:, None, None] * (cell - cell.mean(axis=(1, 2), keepdims=True))
+        mean = cell.mean(axis=(1, 2), keepdims=True)
+        cell = weights[:, None, None] * (cell - mean)
+        means.append(float(weights @ mean[:, 0, 0]))
+        variances.append(float(cell.var(axis=(1, 2)).sum()))
         power = power_spectrum(cell * taper, planes.pixel_scale)[1]
         bands = [band.mean() for band in np.array_split(power, min(BANDS, len(power)))]
         moments.append([*bands, np.mean(cell**3, axis=(1, 2)).sum()])
 
+    std = np.sqrt(np.mean(variances))
+
     def gap(half: tuple[int, ...]) -> float:
         sums = np.array([moments[k] for k in half]).sum(axis=0)
         others = np.sum(moments, axis=0) - sums
+        apart = 2.0 * np.mean([means[k] for k in half]) - 2.0 * np.mean(means)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return float(np.nan_to_num(np.abs(np.log(sums / others)), nan=np.inf).max())
+            ratios = np.log(sums / others)
+        return float(np.nan_to_num(np.abs([*ratios, apart / std]), nan=np.inf).max())
 
     count = CELLS**2
     train = min((h for h in itertools.combinations(range(count), count // 2) if 0 in h), key=gap)

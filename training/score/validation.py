@@ -83,7 +83,7 @@ def measure_field(config: ScoreConfig, prior: ScorePrior) -> tuple[str, list[Row
     shape = (config.data.crop, config.data.crop)
     exact = GaussianPrior(source.power, shape)
     fields = exact.sample(FIELDS, SEED)
-    noise = np.random.default_rng(SEED).standard_normal(fields.shape).astype(np.float32)
+    noise = np.random.default_rng([SEED, 1]).standard_normal(fields.shape).astype(np.float32)
     rows = []
     for level in FIELD_LEVELS:
         sigma = level * prior.std

@@ -13,11 +13,12 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ...errors import SamplingError
+from ..fields import check_count, stream
 from ..prior import Prior
 from .posterior import Posterior
 from .report import report_on
 from .run import Progress, State, run_steps
-from .target import Target, check_count, noise_levels
+from .target import Target, noise_levels
 
 __all__ = ["Plan", "sample_annealed"]
 
@@ -144,7 +145,7 @@ def sample_annealed(
     compiled = tf.function(transition, autograph=False)
 
     def advance(step: int, state: State) -> State:
-        place = tf.constant([seed, step + 1])
+        place = stream(seed, step + 1)
         level, size = tf.constant(plan.levels[step]), tf.constant(state["step_size"], tf.float32)
         x, accepted = compiled(tf.constant(state["x"]), level, size, place)
         rate = float(tf.reduce_mean(accepted))
@@ -156,7 +157,7 @@ def sample_annealed(
         return state
 
     shape = tuple(target.initial.shape)
-    noise = plan.levels[0] * tf.random.stateless_normal(shape, [seed, 0])
+    noise = plan.levels[0] * tf.random.stateless_normal(shape, stream(seed, 0))
     state: State = {
         "x": (target.initial + noise).numpy(),
         "step_size": np.asarray(float(step_size)),

@@ -11,12 +11,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..fields import check_count
 from ..likelihood import GaussianLikelihood
 from ..prior import Prior
 from .annealing import Plan, Transition, sample_annealed
 from .posterior import Posterior
 from .run import Progress
-from .target import Target, check_count
+from .target import Target
 
 __all__ = ["annealed_hmc"]
 
@@ -89,6 +90,8 @@ def annealed_hmc(
         If the starting fields make no sense.
     SamplingError
         If another argument makes none, chains diverge, or the checkpoint is another run's.
+    SeedError
+        If the seed makes no sense.
     """
     check_count("n_leapfrog", n_leapfrog)
     target = Target(prior, likelihood, initial)
@@ -121,7 +124,9 @@ def _trajectory(target: Target, n_leapfrog: int) -> Transition:
         return target.metric.root(target.score(x, sigma), sigma)
 
     def transition(x: Tensor, sigma: Tensor, size: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-        seeds = [seed + tf.constant([0, i << 24]) for i in range(3)]  # beyond any number of steps
+        seeds = [
+            seed + tf.constant([0, i << 24], tf.int64) for i in range(3)
+        ]  # beyond any number of steps
         size = size * tf.random.stateless_uniform([], seeds[0], 1.0 - _JITTER, 1.0 + _JITTER)
         velocity = tf.random.stateless_normal(tf.shape(x), seeds[1])
 

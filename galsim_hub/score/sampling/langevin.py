@@ -65,6 +65,8 @@ def annealed_langevin(
         If the starting fields make no sense.
     SamplingError
         If another argument makes none, chains diverge, or the checkpoint is another run's.
+    SeedError
+        If the seed makes no sense.
 
     Source: Song and Ermon 2019 (arXiv:1907.05600), algorithm 1, with a metric.
     """

@@ -20,12 +20,13 @@ import tensorflow as tf
 
 from ...errors import SamplingError
 from ..behind_noise import BehindNoise
+from ..fields import check_count, stream
 from ..likelihood import GaussianLikelihood
 from ..prior import Prior
 from .posterior import Posterior
 from .report import report_on
 from .run import Progress, State, run_steps
-from .target import Target, check_count
+from .target import Target
 
 __all__ = ["noise_splitting"]
 
@@ -86,6 +87,8 @@ def noise_splitting(
     SamplingError
         If another argument makes none, the data are less noisy than the lowest level of the prior,
         or the checkpoint is another run's.
+    SeedError
+        If the seed makes no sense.
 
     Source: Vono et al. 2019 (arXiv:1804.05809) for split Gibbs samplers; here the split adds no
     noise, and is exact.
@@ -103,7 +106,7 @@ def noise_splitting(
     n_sweeps = n_warmup + (n_draws - 1) * thin + 1
 
     def advance(step: int, state: State) -> State:
-        x, mean = sweep(tf.constant(state["x"]), tf.constant([seed, step + 1]))
+        x, mean = sweep(tf.constant(state["x"]), stream(seed, step + 1))
         state["x"] = x.numpy()
         draw, rest = divmod(step - n_warmup, thin)
         if draw >= 0:

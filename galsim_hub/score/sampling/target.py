@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import SamplingError
-from ..fields import as_fields
+from ..fields import as_fields, check_count
 from ..likelihood import GaussianLikelihood
 from ..line_integral import line_integral
 from ..prior import Prior
 from .metric import Metric
 
-__all__ = ["Target", "check_count", "noise_levels"]
+__all__ = ["Target", "noise_levels"]
 
 Tensor = Any
 
@@ -138,26 +138,3 @@ def noise_levels(
         )
     levels = np.geomspace(first, last, n_levels) if n_levels > 1 else np.array([last])
     return levels.astype(np.float32)
-
-
-def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Check a number of things.
-
-    Parameters
-    ----------
-    name : str
-        The argument's name.
-    value : object
-        What was given.
-    least : int
-        The smallest that makes sense.
-
-    Raises
-    ------
-    SamplingError
-        If it is no whole number, or smaller.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise SamplingError(
-            f"{name} must be a whole number from {least} on, got {value!r}.", name, value
-        )
