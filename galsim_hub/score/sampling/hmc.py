@@ -124,9 +124,8 @@ def _trajectory(target: Target, n_leapfrog: int) -> Transition:
         return target.metric.root(target.score(x, sigma), sigma)
 
     def transition(x: Tensor, sigma: Tensor, size: Tensor, seed: Tensor) -> tuple[Tensor, Tensor]:
-        seeds = [
-            seed + tf.constant([0, i << 24], tf.int64) for i in range(3)
-        ]  # beyond any number of steps
+        # Beyond any number of steps.
+        seeds = [seed + tf.constant([0, i << 24], tf.int64) for i in range(3)]
         size = size * tf.random.stateless_uniform([], seeds[0], 1.0 - _JITTER, 1.0 + _JITTER)
         velocity = tf.random.stateless_normal(tf.shape(x), seeds[1])
 
