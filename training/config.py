@@ -195,6 +195,8 @@ class ScoreNetworkConfig:
     of residual dense blocks. With `gaussian`, the network learns what the Gaussian score of the
     data's power spectrum lacks, and the loss of every level counts by what that one would leave.
     `stem` x `stem` pixels of an image are one to the U-Net: for images that are smooth on a pixel.
+    With `spectral_norm` the first convolution of every block has norm one; the second, which starts
+    at zero, is free.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)
