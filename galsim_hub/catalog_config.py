@@ -13,7 +13,8 @@ All other fields of ``cosmos_catalog`` and ``COSMOSGalaxy`` stay, and ``flux``, 
 ``GenerativeCatalogGalaxy`` are the same type by plainer names, and ``GenerativeCatalogValue`` what
 ``COSMOSValue`` is. A model's options (``engine``, ``band``, ``on_extrapolate``,
 ``allow_unverified``) stand beside ``model``.
-Galaxies are made a few ahead if ``index`` is constant or comes from a Catalog or a Sequence.
+Galaxies are made a few ahead if ``index`` is constant, comes from a Catalog or a Sequence, or is an
+expression of such ``eval_variables``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from galsim.config import (
 from .catalog import GenerativeCatalog
 from .chromatic import find_generated
 from .errors import CatalogError
-from .lookahead import MAX_AHEAD, is_foreseeable, strip_state, take_stamp
+from .lookahead import coming_bases, is_foreseeable, strip_state, take_stamp
 from .model import GenerativeGalaxyModel
 from .recipe import Recipe
 from .stamp_blocks import AheadLoader
@@ -115,7 +116,7 @@ def _is_regular(config: dict[str, Any], base: dict[str, Any]) -> bool:
     return (
         base.get("index_key") == "obj_num"
         and isinstance(config.get("num", 0), int)
-        and is_foreseeable(config.get("index"))
+        and is_foreseeable(config.get("index"), base.get("eval_variables"))
     )
 
 
@@ -123,10 +124,10 @@ def _foresee(
     config: dict[str, Any], base: dict[str, Any], catalog: GenerativeCatalog
 ) -> Iterator[Recipe]:
     """Yield the recipes of the next objects, as far as they can be read."""
-    for obj_num in range(base["obj_num"] + 1, base["obj_num"] + 1 + MAX_AHEAD):
+    for then in coming_bases(base):
         coming = {"index": strip_state(config["index"])}
         try:
-            index, _ = ParseValue(coming, "index", {**base, "obj_num": obj_num}, int)
+            index, _ = ParseValue(coming, "index", then, int)
             yield catalog.recipe(index)
         except (CatalogError, galsim.GalSimConfigError, ValueError, TypeError, IndexError):
             return  # the end of a catalogue, or a bad row, which its own object reports

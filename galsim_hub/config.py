@@ -36,7 +36,7 @@ from galsim.config import (
 
 from .errors import ConditionError, GalSimHubError, suggest
 from .latents import seed_from_id
-from .lookahead import MAX_AHEAD, is_foreseeable, strip_state, take_stamp
+from .lookahead import coming_bases, is_foreseeable, strip_state, take_stamp
 from .model import GenerativeGalaxyModel
 from .profile import GenerativeGalaxy
 from .recipe import Recipe
@@ -121,11 +121,8 @@ def _foresee(
 ) -> Iterator[Recipe]:
     """Yield the recipes of the next objects, as far as they can be read."""
     names = {*model.quantities, "seed", "obj_id"} & set(config)
-    for obj_num in range(base["obj_num"] + 1, base["obj_num"] + 1 + MAX_AHEAD):
+    for then in coming_bases(base):
         coming = {name: strip_state(config[name]) for name in names}
-        then = {**base, "obj_num": obj_num}
-        if "eval_variables" in base:
-            then["eval_variables"] = strip_state(base["eval_variables"])
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # given when the object's turn comes

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .backend.chunks import limit_threads
 from .recipe import Recipe, StampSource
 
-__all__ = ["MAX_AHEAD", "is_foreseeable", "strip_state", "take_stamp"]
+__all__ = ["MAX_AHEAD", "coming_bases", "is_foreseeable", "strip_state", "take_stamp"]
 
 # With the galaxy that is asked for, one call of the flow; few enough to waste at a job's end.
 MAX_AHEAD = 7
@@ -89,6 +89,26 @@ def _is_foreseeable_expression(expression: str, variables: Mapping[str, Any]) ->
         )
         for name in names
     )
+
+
+def coming_bases(base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the base configuration as the next objects will see it.
+
+    Parameters
+    ----------
+    base : mapping
+        As this object sees it.
+
+    Yields
+    ------
+    dict
+        With variables of its own: what GalSim remembers in them is not the next object's.
+    """
+    for obj_num in range(base["obj_num"] + 1, base["obj_num"] + 1 + MAX_AHEAD):
+        then = {**base, "obj_num": obj_num}
+        if "eval_variables" in base:
+            then["eval_variables"] = strip_state(base["eval_variables"])
+        yield then
 
 
 def strip_state(value: Any) -> Any:

@@ -212,8 +212,20 @@ def test_a_random_row_follows_the_objects_rng(base, model):
     assert _build(base, obj_num=2) == galaxies.makeGalaxy(rng=galsim.BaseDeviate(7))
 
 
-@pytest.mark.parametrize("options", [{}, {"exptime": 2.0}])
-def test_galaxies_of_known_rows_are_made_ahead_and_are_the_same(base, options, model, monkeypatch):
+SEQUENCE = {"type": "Sequence", "first": 0, "last": 6}
+
+
+@pytest.mark.parametrize(
+    ("options", "index", "variables"),
+    [
+        ({}, {"type": "Sequence"}, {}),
+        ({"exptime": 2.0}, {"type": "Sequence"}, {}),
+        ({}, "$row", {"irow": SEQUENCE}),
+    ],
+)
+def test_galaxies_of_known_rows_are_made_ahead_and_are_the_same(
+    base, options, index, variables, model, monkeypatch
+):
     calls = []
 
     def count(self, conditions, seeds, generate=GenerativeGalaxyModel.generate):
@@ -222,7 +234,8 @@ def test_galaxies_of_known_rows_are_made_ahead_and_are_the_same(base, options, m
 
     table = Table.read(base["input"]["generative_catalog"]["file_name"])
     galaxies = GenerativeCatalog(model=model, catalog=table)
-    base["gal"].update(index={"type": "Sequence"}, **options)
+    base["gal"].update(index=index, **options)
+    base["eval_variables"] = variables
     psf = galsim.Gaussian(fwhm=0.2)
     alone = [galaxies.makeGalaxy(k, **options).shear(g1=0.1) for k in range(6)]
     stamps = [galsim.Convolve(psf, one).drawImage(nx=24, ny=24, scale=0.1).array for one in alone]
