@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import MassMapError, TableError
 from ..figures import mass_maps
 from ..mass_mapping import (
     MassMaps,
@@ -114,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
     int
         The exit code.
     """
+    if args.output.exists() and not args.output.is_dir():
+        raise MassMapError(f"{args.output} is no folder. Choose another --output.", "output")
     marks = None if args.marks is None else _read_marks(args.marks)
     names: dict[str, str | None] = dict(args.columns)
     if args.unweighted:
@@ -160,9 +163,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read_marks(path: Path) -> list[tuple[float, float, str]]:
-    table = read_table(path, ["ra", "dec", "name"])
-    rows = zip(table["ra"], table["dec"], table["name"], strict=True)
-    return [(float(ra), float(dec), str(name)) for ra, dec, name in rows]
+    try:
+        table = read_table(path, ["ra", "dec", "name"])
+        rows = zip(table["ra"], table["dec"], table["name"], strict=True)
+        return [(float(ra), float(dec), str(name)) for ra, dec, name in rows]
+    except (TableError, TypeError, ValueError) as error:
+        raise MassMapError(
+            f"No marks can be read from {path}. Give an ECSV, FITS or Parquet table with "
+            "name, ra and dec [deg].",
+            "marks",
+            str(path),
+        ) from error
 
 
 def _draw(maps: MassMaps, marks: list[tuple[float, float, str]]) -> Any:
@@ -191,10 +202,9 @@ def _column(text: str) -> tuple[str, str]:
 
 
 def _several(text: str) -> int:
-    count = int(text)
-    if count < 2:
-        raise argparse.ArgumentTypeError(f"a scatter needs 2 samples or more, got {count}")
-    return count
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"a scatter needs 2 samples or more, got {text!r}")
+    return int(text)
 
 
 def _show_progress(done: int, total: int) -> None:

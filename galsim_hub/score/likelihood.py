@@ -76,9 +76,9 @@ class GaussianLikelihood:
         self.mask = tf.constant(is_seen, tf.float32)
 
     @property
-    def n_data(self) -> int:
-        """How many numbers are observed, a field."""
-        return round(float(tf.reduce_sum(self.mask))) // int(self.mask.shape[0])
+    def n_data(self) -> float:
+        """How many numbers are observed, a field; the mean of a batch with several masks."""
+        return np.count_nonzero(self.mask.numpy()) / int(self.mask.shape[0])
 
     @property
     def event_shape(self) -> tuple[int, ...]:

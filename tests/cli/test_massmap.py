@@ -149,12 +149,33 @@ def test_what_cannot_be_done_is_one_line(run, options, message):
 
 
 @pytest.mark.parametrize(
-    "options", [["--columns", "shear=g1"], ["--samples", "1"], ["--size", "0"]]
+    "options",
+    [["--columns", "shear=g1"], ["--samples", "1"], ["--samples", "many"], ["--size", "0"]],
 )
 def test_command_line_that_makes_no_sense_is_refused(run, options):
     with pytest.raises(SystemExit) as stop:
         run(*options)
     assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("text", [None, "ra dec\n1 2\n", "name ra dec\nA496 68.4 south\n"])
+def test_marks_that_are_none_are_refused_before_any_work(run, tmp_path, text):
+    path = tmp_path / "marks.txt"
+    if text is not None:
+        path.write_text(text)
+    code, _, err = run("--marks", str(path))
+    assert code == 3
+    assert "No marks can be read" in err
+    assert "name, ra and dec" in err
+    assert not (tmp_path / "maps").exists()
+
+
+def test_a_file_is_no_folder_for_maps(run, tmp_path):
+    (tmp_path / "maps").write_text("mine")
+    code, _, err = run()
+    assert code == 3
+    assert "no folder" in err
+    assert (tmp_path / "maps").read_text() == "mine"
 
 
 def test_real_cosmos_field_shows_its_cluster_and_less_b_mode():

@@ -93,6 +93,14 @@ def test_observation_that_makes_no_sense_is_refused(arguments, name):
     assert caught.value.name == name
 
 
+def test_fields_with_masks_of_their_own_count_their_mean():
+    data = np.zeros((2, *SHAPE))
+    mask = np.ones(data.shape, bool)
+    mask[0, 0, 0] = False
+    likelihood = score.GaussianLikelihood(score.Identity(), data, 1.0, mask, is_batch=True)
+    assert likelihood.n_data == np.prod(SHAPE) - 0.5
+
+
 def test_a_masked_array_brings_its_mask():
     data = np.ma.masked_greater(np.arange(np.prod(SHAPE)).reshape(SHAPE), 2)
     assert score.GaussianLikelihood(score.Identity(), data, 1.0).n_data == 3
