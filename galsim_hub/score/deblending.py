@@ -157,7 +157,7 @@ def deblend(
     fluxes = seen.rough_fluxes()
     scene = seen.scene(fluxes)
     likelihood = SceneLikelihood(scene, seen.image, seen.noise_std, seen.mask)
-    whole, levels = ScenePrior(module), _levels(module, seen, fluxes)
+    whole, levels = ScenePrior(module), chain_levels(module, seen, fluxes)
     start = np.repeat(seen.templates()[None, 1:2], len(fluxes), axis=1)
     mode = maximum_a_posteriori(
         whole, likelihood, start, seed=seed, sigma=levels, n_levels=n_levels, rate=_RATE
@@ -185,10 +185,23 @@ def deblend(
     )
 
 
-def _levels(
+def chain_levels(
     prior: ScorePrior, seen: ObservedScene, fluxes: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Return the first and the last noise level, in units of the sources' fluxes."""
+    """Return the first and the last noise level of the chains.
+
+    Parameters
+    ----------
+    prior : ScorePrior
+    seen : ObservedScene
+    fluxes : ndarray, shape (sources,)
+        The units of the scene.
+
+    Returns
+    -------
+    tuple of 2 float
+        In units of the sources' fluxes.
+    """
     low, high = prior.sigma_range
     noise = float(np.median(seen.noise_std[seen.mask])) / seen.factor
     last = float(np.clip(_LAST * noise / fluxes.max(), low, high))

@@ -20,8 +20,10 @@ import tensorflow as tf
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
 from galsim_hub import score
-from galsim_hub.score.observed_scene import observe
-from galsim_hub.score.scene import Scene
+from galsim_hub.score import deblending
+from galsim_hub.score.observed_scene import ObservedScene, observe
+from galsim_hub.score.sampling.target import Target
+from galsim_hub.score.scene import Scene, SceneLikelihood, ScenePrior
 from training.data.galaxies import GalaxyDrawer
 from training.recipe_file import load_config
 
@@ -86,10 +88,39 @@ def positive_least_squares(scene: Scene, image: np.ndarray) -> np.ndarray:
     return scene.forward_each(state[0][0]).numpy()
 
 
+def compare_with_truth(
+    galaxies: list[galsim.GSObject],
+    fluxes: np.ndarray,
+    found: score.Deblended,
+    seen: ObservedScene,
+    prior: score.ScorePrior,
+) -> tuple[float, float, float]:
+    """Return the log density of the mode less that of the truth, and the chi2 of both, a pixel."""
+    scene = seen.scene(seen.rough_fluxes())
+    behind = galsim.Gaussian(fwhm=prior.smoothing)
+    ny, nx = prior.event_shape
+    stamps = [
+        galsim.Convolve(galaxy.withFlux(flux), behind)
+        .drawImage(nx=nx, ny=ny, scale=prior.pixel_scale, offset=tuple(off), method="no_pixel")
+        .array
+        for galaxy, flux, off in zip(galaxies, fluxes, scene.offsets, strict=True)
+    ]
+    truth, mode = (
+        tf.constant(x[None] / scene.scales[:, None, None], tf.float32)
+        for x in (np.array(stamps), found.most_probable)
+    )
+    likelihood = SceneLikelihood(scene, seen.image, seen.noise_std, seen.mask)
+    whole = ScenePrior(prior)
+    last = deblending.chain_levels(prior, seen, seen.rough_fluxes())[1]
+    gain = Target(whole, likelihood, mode).log_ratio(truth, mode, tf.constant(last))
+    chi2 = [float(likelihood.chi2(x)[0]) / seen.image.size for x in (mode, truth)]
+    return float(gain[0]), *chi2
+
+
 def separate(
     pair: tuple, prior: score.ScorePrior, seed: int, n_samples: int
-) -> tuple[dict[str, np.ndarray], score.Deblended]:
-    """Return the images of both sources by every method, and what deblend found."""
+) -> tuple[dict[str, np.ndarray], score.Deblended, ObservedScene]:
+    """Return the images of both sources by every method, what deblend found, and in what."""
     truth, centres, _ = pair
     noise = np.random.default_rng(seed).standard_normal(truth.shape[1:])
     image = truth.sum(axis=0) + noise
@@ -101,7 +132,7 @@ def separate(
     }
     if n_samples:
         parts["score prior, mean of samples"] = found.images()
-    return parts, found
+    return parts, found, seen
 
 
 def report(name: str, errors: np.ndarray, ratios: np.ndarray, rival: np.ndarray) -> None:
@@ -132,10 +163,12 @@ def main(args: argparse.Namespace) -> None:
     config = load_config(args.recipe, [f"catalogue={args.catalogue}"])
     galaxies = draw_galaxies(GalaxyDrawer(config), 2 * args.blends)
     rng, start = np.random.default_rng(2022), time.perf_counter()
-    errors, ratios, drawn, true = defaultdict(list), defaultdict(list), [], []
+    errors, ratios, drawn, true, modes = defaultdict(list), defaultdict(list), [], [], []
     for number in range(args.blends):
-        pair = draw_pair(galaxies[2 * number : 2 * number + 2], rng, prior.pixel_scale)
-        parts, found = separate(pair, prior, number, args.samples)
+        two = galaxies[2 * number : 2 * number + 2]
+        pair = draw_pair(two, rng, prior.pixel_scale)
+        parts, found, seen = separate(pair, prior, number, args.samples)
+        modes.append(compare_with_truth(two, pair[2], found, seen, prior))
         for name, images in parts.items():
             errors[name].append(np.mean((images - pair[0]) ** 2, axis=(1, 2)))
             ratios[name].append(images.sum(axis=(1, 2)) / pair[0].sum(axis=(1, 2)))
@@ -145,6 +178,9 @@ def main(args: argparse.Namespace) -> None:
     print("| quantity | value | bar |\n|---|---|---|")
     for name in errors:
         report(name, np.array(errors[name]), np.array(ratios[name]), np.array(errors[RIVAL]))
+    gain, *chi2 = np.median(modes, axis=0)
+    say(f"log density of the mode above the truth's, median of {len(modes)} [nat]", f"{gain:.0f}")
+    say("chi2 / N of the mode, of the truth, median", f"{chi2[0]:.3f}, {chi2[1]:.3f}")
     if args.samples > 1:
         samples, fluxes = np.concatenate(drawn, axis=1), np.concatenate(true)
         for level, bar in ((0.68, "68 +- 3"), (0.95, "95 +- 1.5")):
