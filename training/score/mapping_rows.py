@@ -5,11 +5,10 @@ import numpy as np
 from galsim_hub.score import calibration
 
 from .mapping import BLOCK, STEP, Maps
-from .validation import Row, power_ratios
+from .validation import Row, power_ratios, power_rows
 
 PEAKS = (2.0, 3.0)  # [standard deviations of the training set] that a local maximum exceeds
 PDF_EDGES = np.arange(-2.5, 5.1, 0.5)  # [the same]
-SHARPEST = 0.8  # [radian / pixel]; a thousandth of the power of maps is beyond
 RAREST = 0.01  # share of a bin of the pdf that is compared
 INTERVALS = ((0.68, "68 +- 3"), (0.95, "95 +- 1.5"))
 
@@ -96,16 +95,6 @@ def chain_rows(r_hat: np.ndarray, effective: np.ndarray, seconds: float) -> list
             "1.02",
         ),
         Row("effective samples a second, median", f"{np.median(effective) / seconds:.2f}", ""),
-    ]
-
-
-def power_rows(drawn: np.ndarray, true: np.ndarray) -> list[Row]:
-    """Compare power spectra, where the planes behind the maps are resolved and beyond."""
-    ratios, edges = power_ratios(drawn, true)
-    resolved = np.abs(ratios[edges[1:] <= SHARPEST] - 1.0).max()
-    return [
-        Row("power of samples by truth in 8 bins", " ".join(f"{r:.2f}" for r in ratios), ""),
-        Row(f"worst of them below {SHARPEST:g} rad / pixel off by", f"{resolved:.3f}", "0.05"),
     ]
 
 
