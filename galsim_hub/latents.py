@@ -89,8 +89,8 @@ def check_seed(seed: object) -> int:
         value = -1
     if isinstance(seed, bool) or not 0 <= value < _SEED_LIMIT:
         raise SeedError(
-            f"A seed must be an integer from 0 to 2**64 - 1, got {seed!r}. Use obj_id= for names "
-            "and other ids.",
+            f"A seed must be an integer from 0 to 2**64 - 1, got {seed!r}. Galaxies take "
+            "names and other ids as obj_id=.",
             seed,
         )
     return value

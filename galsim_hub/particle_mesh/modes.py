@@ -6,14 +6,14 @@ a finer grid of the same box has the same large scales, and no generator's state
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..errors import BoxError, PowerSpectrumError, SeedError
+from ..errors import BoxError, PowerSpectrumError
+from ..latents import check_seed
 from .box import Box
 from .cosmology import as_float64
 from .fourier import to_field
@@ -57,7 +57,7 @@ def white_modes(box: Box, seed: int) -> NDArray[np.complex128]:
         )
     mine, partner = _keys(box)
     # A mode and its partner at -k are one number and its conjugate: the larger key owns it.
-    first, second = _normals(np.maximum(mine, partner), _check_seed(seed))
+    first, second = _normals(np.maximum(mine, partner), np.uint64(check_seed(seed)))
     modes = np.where(
         mine == partner,
         first,
@@ -132,16 +132,6 @@ def linear_field(
     white = np.stack([white_modes(box, one) for one in seeds])
     field = tf.cast(to_field(linear_modes(box, power, white), box.shape), dtype)
     return field if isinstance(seed, list) else field[0]
-
-
-def _check_seed(seed: int) -> np.uint64:
-    try:
-        whole = operator.index(seed)
-    except TypeError as error:
-        raise SeedError(f"The seed {seed!r} is not a whole number. Give an int.", seed) from error
-    if not 0 <= whole < 2**64:
-        raise SeedError(f"The seed {seed} is not from 0 to 2**64 - 1. Give another.", seed)
-    return np.uint64(whole)
 
 
 def _check_power(values: Any, k: NDArray[np.float64]) -> None:

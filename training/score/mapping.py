@@ -67,7 +67,7 @@ def cut(maps: np.ndarray, plan: Plan) -> np.ndarray:
 
 def observe(truth: np.ndarray, pixel_scale: float, seed: list[int]) -> ShearMap:
     """Return the noisy shear of a map, `pixel_scale` [arcmin]."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([*seed, 2])  # samples that start chains have [seed, number]
     counts = rng.poisson(DENSITY * pixel_scale**2, truth.shape)
     with np.errstate(divide="ignore"):
         std = SHAPE_NOISE / np.sqrt(counts)
@@ -144,7 +144,7 @@ def _infer(
     """Return Wiener filters, means, their variances, samples and chi2 of some maps."""
     shape, scale = truths.shape[1:], prior.pixel_scale / ARCMIN
     power = prior.gaussian(shape).power
-    seen = [observe(t, scale, [plan.seed, first + i, 2]) for i, t in enumerate(truths)]
+    seen = [observe(t, scale, [plan.seed, first + i]) for i, t in enumerate(truths)]
     gaussian = [GaussianPosterior(one, power) for one in seen]
     starts = [
         g.sample(plan.seed, (first + row) * N_CHAINS + chain)
@@ -187,7 +187,7 @@ def agree(
     samples of the prior.
     """
     shape = truth.shape
-    likelihood = likelihood_of([observe(truth, prior.pixel_scale / ARCMIN, [plan.seed, 0, 2])], 1)
+    likelihood = likelihood_of([observe(truth, prior.pixel_scale / ARCMIN, [plan.seed, 0])], 1)
     direct = likelihood.operator.adjoint(likelihood.data).numpy()
     halves = [np.repeat(direct, N_CHAINS, axis=0), prior.sample(N_CHAINS, plan.seed, shape)]
     start = time.perf_counter()
