@@ -23,6 +23,7 @@ import hashlib
 import math
 import operator
 import uuid
+import zlib
 from collections.abc import Hashable, Iterable
 
 import galsim
@@ -31,7 +32,14 @@ from numpy.typing import NDArray
 
 from .errors import RandomDeviateError, SeedError
 
-__all__ = ["check_rng", "check_seed", "draw_seed", "seed_from_id", "standard_normals"]
+__all__ = [
+    "check_rng",
+    "check_seed",
+    "draw_seed",
+    "generator",
+    "seed_from_id",
+    "standard_normals",
+]
 
 _SEED_LIMIT = 1 << 64
 _PERSON_ID = b"galsim_hub.id"
@@ -94,6 +102,33 @@ def check_seed(seed: object) -> int:
             seed,
         )
     return value
+
+
+def generator(purpose: str, seed: object, *numbers: int) -> np.random.Generator:
+    """Return the random numbers of one purpose.
+
+    They are independent of those of other purposes, and of ``numpy.random.default_rng(seed)``,
+    with which somebody may have made the noise of the very data that a sample is conditioned on.
+
+    Parameters
+    ----------
+    purpose : str
+    seed : int
+        Any integer type, 0 <= seed < 2**64.
+    *numbers : int
+        From 0 on: those of one seed are independent of each other.
+
+    Returns
+    -------
+    numpy.random.Generator
+
+    Raises
+    ------
+    SeedError
+        If the seed is no integer or out of range.
+    """
+    key = (zlib.crc32(purpose.encode()), *numbers)
+    return np.random.default_rng(np.random.SeedSequence(check_seed(seed), spawn_key=key))
 
 
 def draw_seed(rng: galsim.BaseDeviate) -> int:

@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from galsim_hub.errors import RandomDeviateError, SeedError
-from galsim_hub.latents import check_rng, check_seed, draw_seed, seed_from_id, standard_normals
+from galsim_hub.latents import (
+    check_rng,
+    check_seed,
+    draw_seed,
+    generator,
+    seed_from_id,
+    standard_normals,
+)
 
 N_SEEDS = 4000
 
@@ -120,3 +127,20 @@ def test_sequential_seeds_give_independent_standard_normals():
     assert np.abs(normals.var(axis=0) - 1).max() < error * math.sqrt(2)
     columns = np.hstack([normals[:-1], normals[1:]])
     assert np.abs(np.corrcoef(columns, rowvar=False) - np.eye(32)).max() < error
+
+
+def test_purposes_and_numbers_of_a_seed_share_nothing_with_each_other_or_with_its_user():
+    rngs = [np.random.default_rng(3), np.random.default_rng([3, 0]), generator("noise", 3)]
+    rngs += [generator("field", 3), generator("field", 3, 0), generator("field", 3, 1)]
+    numbers = np.stack([rng.standard_normal(N_SEEDS) for rng in rngs])
+    off_diagonal = np.corrcoef(numbers)[np.triu_indices(len(rngs), 1)]
+    # numpy takes [3, 0] for 3: that pair is one stream, the others are five errors from it.
+    assert off_diagonal[0] == pytest.approx(1.0)
+    assert np.abs(off_diagonal[1:]).max() < 5 / math.sqrt(N_SEEDS)
+    assert generator("field", 3, 1).random() == generator("field", np.uint64(3), 1).random()
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, 2**64, True])
+def test_generator_refuses_what_is_no_seed(seed):
+    with pytest.raises(SeedError, match="integer from 0"):
+        generator("noise", seed)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import MassMapError
 from ..flat_sky import shear_response
+from ..latents import generator
 from .shear_map import ShearMap
 
 __all__ = ["GaussianPosterior"]
@@ -67,7 +68,7 @@ class GaussianPosterior:
         -------
         ndarray of float64, shape (y, x)
         """
-        rng = np.random.default_rng([seed, number])
+        rng = generator("mass map", seed, number)
         draw = self._to_field(self._root * self._modes(rng.standard_normal(self.shape)))
         std = np.where(self.shear_map.is_seen, self.shear_map.noise_std, 0.0)
         seen = self._shear(draw) + std * rng.standard_normal((2, *self.shape))

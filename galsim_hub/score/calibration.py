@@ -29,6 +29,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FieldError
+from ..latents import generator
 
 __all__ = ["expected_coverage", "interval_coverage", "rank_p_values", "ranks"]
 
@@ -168,7 +169,7 @@ def expected_coverage(
     scatter = true.std(axis=0)
     scatter = np.where(scatter > 0, scatter, 1.0)
     if references is None:
-        rng = np.random.default_rng(seed)
+        rng = generator("references", seed)
         others = (np.arange(n_sets) + rng.integers(1, max(n_sets, 2), n_sets)) % n_sets
         places = true[others] + scatter * rng.standard_normal(true.shape)
     else:

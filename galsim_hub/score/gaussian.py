@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FieldError
-from ..latents import check_seed
+from ..latents import generator
 from .fields import as_fields, as_levels, check_shape
 from .fourier import filtered, multiplicity, wavenumbers
 
@@ -168,7 +168,7 @@ class GaussianPrior:
         -------
         ndarray of float32, shape (n, y, x)
         """
-        white = np.random.default_rng(check_seed(seed)).standard_normal((n, *self.event_shape))
+        white = generator("gaussian field", seed).standard_normal((n, *self.event_shape))
         modes = np.fft.rfft2(white) * np.sqrt(self.power)
         return np.fft.irfft2(modes, s=self.event_shape).astype(np.float32)
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..latents import generator
+
 __all__ = ["line_integral", "loop_defect"]
 
 Tensor = Any
@@ -72,7 +74,7 @@ def loop_defect(score: Score, x: Any, sigma: float, seed: int) -> float:
         0 for a gradient.
     """
     corner = tf.convert_to_tensor(x, tf.float32)
-    steps = np.random.default_rng(seed).standard_normal((2, *corner.shape)) * sigma
+    steps = generator("triangles", seed).standard_normal((2, *corner.shape)) * sigma
     second, third = (corner + tf.constant(step, tf.float32) for step in steps)
     run = tf.function(lambda start, end: line_integral(score, start, end, sigma), autograph=False)
     sides = [

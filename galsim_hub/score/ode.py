@@ -19,6 +19,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from ..latents import generator
+
 __all__ = ["flow", "flow_with_volume", "levels_between", "trace_probes"]
 
 Tensor = Any
@@ -161,7 +163,7 @@ def trace_probes(shape: tuple[int, ...], n_probes: int, seed: int) -> NDArray[np
     Tang and Saad 2012, Numer. Linear Algebra Appl. 19, 485 (probing), with random signs, so that
     the estimate is unbiased whatever is left.
     """
-    signs = np.random.default_rng(seed).integers(0, 2, size=(n_probes, *shape)) * 2 - 1
+    signs = generator("probes", seed).integers(0, 2, size=(n_probes, *shape)) * 2 - 1
     if len(shape) == 3 and n_probes > 1:
         y, x = np.indices(shape[1:])
         colour = (_lattice(n_probes) * y + x) % n_probes

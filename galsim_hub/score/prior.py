@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..backend import load_function
 from ..errors import FieldError
-from ..latents import check_seed
+from ..latents import generator
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .fields import as_fields, as_levels, check_count
@@ -245,13 +245,12 @@ class ScorePrior:
         """
         check_count("n", n)
         check_count("n_steps", n_steps)
-        seed = check_seed(seed)
         low, high = self.sigma_range
         shape = self._shape(shape)
         gaussian = self.gaussian(shape) if len(shape) == 2 else None
         noise, white = (
-            np.random.default_rng([seed, part]).standard_normal((n, *shape)).astype(np.float32)
-            for part in range(2)
+            generator(part, seed).standard_normal((n, *shape)).astype(np.float32)
+            for part in ("noise", "field")
         )
         if gaussian is None:
             field = self.std * white
@@ -300,7 +299,6 @@ class ScorePrior:
         """
         check_count("n_probes", n_probes)
         check_count("n_steps", n_steps)
-        seed = check_seed(seed)
         x = self._checked(x)
         low, high = self.sigma_range
         levels = levels_between(low if sigma is None else sigma, high, n_steps)

@@ -63,6 +63,15 @@ def test_what_stands_in_holes_says_nothing(shear_map, power):
     np.testing.assert_array_equal(GaussianPosterior(other, power).mean(), expected)
 
 
+def test_sample_knows_nothing_of_the_noise_that_its_user_simulated(shear_map):
+    shape = (48, 48)
+    field, one = Field(0.0, 0.0, shape, 1.0), np.ones(shape)
+    says_nothing = ShearMap(field, np.zeros((2, *shape)), 1e9 * one, one)
+    sample = GaussianPosterior(says_nothing, np.ones((48, 25))).sample(5)
+    noise = np.random.default_rng(5).standard_normal(shape)
+    assert abs(np.mean(sample * noise) / sample.std()) < 5 / 48  # five errors
+
+
 def test_samples_have_the_mean_and_covariance_of_the_posterior(shear_map, power):
     mean, covariance = dense_posterior(shear_map, power)
     posterior, n = GaussianPosterior(shear_map, power), 600

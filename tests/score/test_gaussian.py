@@ -50,6 +50,12 @@ def test_samples_have_the_power_spectrum(prior):
     np.testing.assert_array_equal(fields, prior.sample(400, seed=4))
 
 
+def test_sample_knows_nothing_of_its_users_noise():
+    prior = score.GaussianPrior(lambda k: np.ones_like(k), (64, 64))
+    noise = np.random.default_rng(5).standard_normal((64, 64))
+    assert abs(np.mean(prior.sample(1, seed=5)[0] * noise)) < 5 / 64  # five errors
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [

@@ -107,6 +107,8 @@ def test_samples_start_as_fields_behind_independent_noise(monkeypatch):
     ratios = np.abs(np.fft.rfft2(start, norm="ortho")) ** 2 / variance
     largest = wavenumbers((64, 64)) < 0.25
     assert ratios[:, largest].mean() == pytest.approx(1.0, abs=0.05)  # 3 sigma
+    noise = np.random.default_rng(3).standard_normal(start.shape)  # of a user with the same seed
+    assert abs(np.mean(noise * start) / start.std()) < 5 / np.sqrt(start.size)
 
 
 def test_module_of_another_kind_is_refused(module_folder):

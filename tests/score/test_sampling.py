@@ -121,7 +121,8 @@ def test_masked_and_blurred_data_give_the_dense_solution(rng):
 
 def test_the_flow_ends_chains_without_leaving_the_posterior(prior, likelihood, wiener):
     mean, variance = wiener
-    exact = score.GaussianPrior(variance, (SIDE, SIDE)).sample(CHAINS, seed=6) + mean
+    # With 400 chains the noise that the flow adds moves their mean by 1 to 3% of its norm.
+    exact = score.GaussianPrior(variance, (SIDE, SIDE)).sample(10 * CHAINS, seed=6) + mean
     found = score.probability_flow(prior, likelihood, exact, seed=6, sigma=(0.1, 0.01))
     assert np.linalg.norm(found.mean - exact.mean(axis=0)) <= 0.05 * np.linalg.norm(mean)
     assert found.std.mean() == pytest.approx(exact.std(axis=0).mean(), rel=0.05)
