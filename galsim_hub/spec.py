@@ -112,7 +112,8 @@ class ModuleSpec:
     light : mapping of str to tuple of str
         For the signatures that run without TensorFlow: their files, in order.
     prior : mapping
-        What a score prior takes: event_shape, std, sigma, and for maps multiple_of and power.
+        What a score prior takes: event_shape, std and sigma, and where there are any multiple_of,
+        power, smoothing and density_sigma.
     flux, golden, training, fidelity : mapping
         The card's free-form parts.
     """

@@ -211,19 +211,29 @@ class ScoreNetworkConfig:
 
 @dataclasses.dataclass(frozen=True)
 class ScoreConfig:
-    """The whole recipe of a score prior."""
+    """The whole recipe of a score prior.
+
+    `density_level` [standard deviations of the data] is the level of noise of `log_prob` unless
+    another is asked for; None is the network's lowest.
+    """
 
     workdir: str
     data: ScoreDataConfig
     network: ScoreNetworkConfig
     fit_score: FitConfig
     export: ExportConfig
+    density_level: float | None = None
     kind: str = "score_prior"
 
     def __post_init__(self) -> None:
         low, high = self.network.sigma
         if not 0.0 < low < high:
             raise ConfigError(f"network.sigma must rise from above zero, got [{low}, {high}].")
+        if self.density_level is not None and not low <= self.density_level <= high:
+            raise ConfigError(
+                f"density_level must be within network.sigma, [{low}, {high}], got "
+                f"{self.density_level}."
+            )
         if self.network.stem < 1:
             raise ConfigError(f"network.stem must be 1 or more, got {self.network.stem}.")
         if 2 * self.data.margin >= self.data.crop:

@@ -129,6 +129,11 @@ class ScorePrior:
         low, high = self._about["sigma"]
         return float(low), float(high)
 
+    @property
+    def density_sigma(self) -> float:
+        """The noise level of `log_prob` unless another is asked for."""
+        return float(self._about.get("density_sigma", self.sigma_range[0]))
+
     def check_pixel_scale(self, pixel_scale: float) -> None:
         """Check that maps have the module's pixels.
 
@@ -277,8 +282,7 @@ class ScorePrior:
         seed : int
             Of the probes of Hutchinson's trace.
         sigma : float, optional
-            The noise that the fields have: the lowest level of `sigma_range` by default, below
-            which there is no density.
+            The level of noise behind which the density is: `density_sigma` by default.
         n_probes : int
             Random probes of the trace. Of images the error falls with their number, else with its
             root.
@@ -300,8 +304,9 @@ class ScorePrior:
         check_count("n_probes", n_probes)
         check_count("n_steps", n_steps)
         x = self._checked(x)
-        low, high = self.sigma_range
-        levels = levels_between(low if sigma is None else sigma, high, n_steps)
+        high = self.sigma_range[1]
+        lowest = self.density_sigma if sigma is None else sigma
+        levels = levels_between(lowest, high, n_steps)
         self._check_levels(tf.constant(levels[:1]))
         probes = trace_probes(tuple(x.shape), n_probes, seed)
         end, change = self._to_noise(x, tf.constant(levels), tf.constant(probes))

@@ -55,6 +55,10 @@ def test_log_prob_ranks_points_on_the_moons_above_the_gap(moons):
     assert np.median(inside) > outside.max() + 3
 
 
+def test_density_is_behind_the_lowest_level_where_the_card_names_none(moons):
+    assert moons.density_sigma == moons.sigma_range[0]
+
+
 def test_levels_may_differ_from_point_to_point(moons):
     x = moons.sample(2, seed=5)
     both = moons.score(x, [0.1, 1.0]).numpy()

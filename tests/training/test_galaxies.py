@@ -138,6 +138,7 @@ def make_recipe(built, tmp_path_factory):
             network=ScoreNetworkConfig(**entries),
             fit_score=FitConfig(steps=4, batch=4, warmup=1, validate_every=2, picture_every=4),
             export=ExportConfig("tiny_galaxies", 1, "For tests", directory=str(folder / "hub")),
+            density_level=0.5,
         )
 
     return make
@@ -156,6 +157,12 @@ def test_prior_of_stamps_goes_from_training_to_use(make_recipe):
     assert prior.event_shape == (SIDE, SIDE)
     assert prior.smoothing == 0.2
     assert prior.pixel_scale == pytest.approx(12.0 / 60)
+    assert prior.density_sigma == pytest.approx(0.5 * prior.std, rel=1e-3)
+    stamps, asked = np.zeros((2, SIDE, SIDE)), {"n_steps": 2, "n_probes": 1}
+    behind_noise = prior.log_prob(stamps, sigma=prior.density_sigma, **asked)
+    np.testing.assert_array_equal(prior.log_prob(stamps, **asked), behind_noise)
+    lowest = prior.log_prob(stamps, sigma=prior.sigma_range[0], **asked)
+    assert not np.allclose(behind_noise, lowest)
     assert np.isfinite(prior.sample(2, seed=1, n_steps=3)).all()
 
 

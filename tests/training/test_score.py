@@ -284,6 +284,13 @@ def test_stem_of_no_pixels_is_refused(make_score_recipe):
         make_score_recipe({"stem": 0})
 
 
+def test_density_behind_noise_that_the_network_does_not_know_is_refused(make_score_recipe):
+    low, high = make_score_recipe().network.sigma
+    for level in (0.9 * low, 1.1 * high):
+        with pytest.raises(ConfigError, match="density_level must be within"):
+            dataclasses.replace(make_score_recipe(), density_level=level)
+
+
 def test_maps_that_are_not_finite_are_refused(make_score_recipe, tmp_path):
     from training.score.task import ScoreTask
 

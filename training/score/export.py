@@ -113,6 +113,8 @@ def describe(task: ScoreTask, folder: pathlib.Path) -> dict:
     }
     if task.source.smoothing is not None:
         prior["smoothing"] = task.source.smoothing
+    if config.density_level is not None:
+        prior["density_sigma"] = float(f"{config.density_level * task.std:.6g}")
     if task.power is not None:
         table = zip(("wavenumber", "power"), task.power, strict=True)
         prior["multiple_of"] = multiple_of(config.network)
