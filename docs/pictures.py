@@ -30,8 +30,15 @@ from galsim_hub.figures import arcsinh_stretch
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "examples" / "surveys"
 PICTURES = ROOT / "docs" / "images" / "surveys"
-# Examples whose variable `figure` is a picture of the manual, and the module that they show.
-EXAMPLES = {"masked_fourier": ("11_masked_fourier.py", "hub:galaxy_score@1")}
+# Examples whose variable `figure` is a picture of the manual, and the modules that they show.
+EXAMPLES = {
+    "particle_mesh": (),
+    "initial_conditions": (),
+    "two_moons": ("hub:two_moons_score@1",),
+    "power_ratio": (),
+    "convergence_prior": (),
+    "masked_fourier": ("hub:galaxy_score@1", "hub:cosmos@2"),
+}
 VISITS = 184  # of ten years of LSST in i: Ivezic et al. 2019, ApJ 873, 111, table 1
 N_CALIBRATION = 200  # galaxies of the ring test
 
@@ -41,14 +48,19 @@ def picture_of(name: str) -> Path:
     return (PICTURES.parent if name in EXAMPLES else PICTURES) / f"{name}.png"
 
 
+def script_of(name: str) -> Path:
+    """Return the example that draws a picture."""
+    (script,) = (ROOT / "examples").glob(f"[0-9][0-9]_{name}.py")
+    return script
+
+
 def fingerprint(name: str) -> str:
     """Hash what a picture shows: its recipe or example, and the modules."""
-    digest = hashlib.sha256(galsim_hub.GenerativeGalaxyModel("hub:cosmos@2").sha256.encode())
-    if name in EXAMPLES:
-        script, module = EXAMPLES[name]
-        digest.update(repr(sorted(galsim_hub.load(module).spec.files.items())).encode())
-        digest.update((ROOT / "examples" / script).read_bytes())
-    for path in sorted(RECIPES.glob(f"{name}[._]*")):
+    digest = hashlib.sha256()
+    for module in EXAMPLES.get(name, ("hub:cosmos@2",)):
+        digest.update(galsim_hub.load(module).spec.sha256.encode())
+    sources = [script_of(name)] if name in EXAMPLES else sorted(RECIPES.glob(f"{name}[._]*"))
+    for path in sources:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -175,7 +187,7 @@ def blends() -> Figure:
 
 def example(name: str) -> Figure:
     """Run an example, and take its figure."""
-    return runpy.run_path(str(ROOT / "examples" / EXAMPLES[name][0]))["figure"]
+    return runpy.run_path(str(script_of(name)))["figure"]
 
 
 DRAW = {
@@ -195,7 +207,9 @@ def save(figure: Figure, name: str) -> None:
     figure.savefig(drawn, dpi=110)
     text = PngImagePlugin.PngInfo()
     text.add_text("Source", fingerprint(name))
-    picture = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    # Of the whole range of colours, not of the most frequent ones: few pixels are bright.
+    colours = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}
+    picture = Image.open(drawn).convert("RGB").quantize(256, **colours)
     picture.save(picture_of(name), pnginfo=text, optimize=True)
 
 

@@ -334,7 +334,10 @@ def test_the_slurm_script_of_the_manual_draws_the_same_bits(base, tmp_path):
         assert one.tobytes() == two.tobytes()
 
 
-def test_pieces_of_a_job_and_four_processes_draw_the_same_bits(base, tmp_path):
+@pytest.mark.parametrize("module", ["analytic", "hub:cosmos@2"])
+def test_pieces_of_a_job_and_four_processes_draw_the_same_bits(base, tmp_path, module):
+    if module != "analytic":
+        base["input"]["generative_model"]["file_name"] = module
     whole, pieces = tmp_path / "whole.yaml", tmp_path / "pieces.yaml"
     galsim.config.Process(_write(base, whole))
     _write(base, pieces, image={"nproc": 4})
