@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from galsim_hub import score
-from training.score import mapping, mapping_rows
+from training.score import mapping, mapping_rows, validation
 
 SIDE = 32
 PLAN = mapping.Plan(
@@ -23,8 +23,12 @@ PLAN = mapping.Plan(
 class Exact(score.GaussianPrior):
     """A Gaussian prior that is asked as a module is."""
 
+    @staticmethod
+    def law(k, amplitude=1e-4):
+        return amplitude / (0.2 + k) ** 3
+
     def __init__(self, amplitude, side=SIDE):
-        super().__init__(lambda k: amplitude / (0.2 + k) ** 3, (side, side), pixel_scale=17.4)
+        super().__init__(lambda k: self.law(k, amplitude), (side, side), pixel_scale=17.4)
 
     def sample(self, n, seed, shape=None):
         return super().sample(n, seed)
@@ -86,6 +90,14 @@ def test_training_maps_of_the_same_law_have_the_same_power(found):
     peaks = {r.quantity.rsplit(", ", 1)[1]: r.value for r in rows if "above 2" in r.quantity}
     both = peaks["samples and truth"]
     assert both.split(", ")[1].startswith(peaks["training maps"])
+
+
+@pytest.mark.parametrize(("factor", "gap"), [(1.0, 0.0), (1.2, 0.2)])
+def test_power_of_samples_is_judged_by_the_law(factor, gap):
+    row = validation.theory_row(Exact(factor * 1e-4), score.GaussianPrior(Exact.law, (SIDE, SIDE)))
+    found, error = map(float, row.value.split(" +- "))
+    assert abs(found - gap) < 4 * error
+    assert 0.001 < error < 0.03
 
 
 def test_noise_is_that_of_the_galaxies_in_a_pixel():

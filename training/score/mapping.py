@@ -67,7 +67,7 @@ def cut(maps: np.ndarray, plan: Plan) -> np.ndarray:
 
 def observe(truth: np.ndarray, pixel_scale: float, seed: list[int]) -> ShearMap:
     """Return the noisy shear of a map, `pixel_scale` [arcmin]."""
-    rng = np.random.default_rng([*seed, 2])  # samples that start chains have [seed, number]
+    rng = np.random.default_rng([*seed, 2])
     counts = rng.poisson(DENSITY * pixel_scale**2, truth.shape)
     with np.errstate(divide="ignore"):
         std = SHAPE_NOISE / np.sqrt(counts)

@@ -44,7 +44,7 @@ def fidelity_rows(maps: Maps, std: float, known: np.ndarray | None = None) -> li
         Row("pdf of samples, worst bin off by", f"{pdf_gap(samples, maps.truths, std):.3f}", "0.1"),
     ]
     if known is not None:
-        ratios = " ".join(f"{r:.2f}" for r in power_ratios(known, maps.truths)[0])
+        ratios = " ".join(f"{r:.2f}" for r in power_ratios(known, maps.truths))
         gap = f"{pdf_gap(known, maps.truths, std):.3f}"
         rows.append(Row("power of training maps by truth in 8 bins", ratios, ""))
         rows.append(Row("pdf of training maps, worst bin off by", gap, ""))
