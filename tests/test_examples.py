@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 GALSIM = Path(sys.executable).with_name("galsim")
 MOST_LINES = 80
 SMALLER = {"N_CELLS": 16, "N_ITERATIONS": 16, "N_FRAMES": 3, "N_SAMPLES": 20, "N_MAPS": 12}
-SMALLER |= {"N_GALAXIES": 1, "N_CHAINS": 2, "N_LEVELS": 2}
+SMALLER |= {"N_GALAXIES": 1, "N_CHAINS": 2, "N_SWEEPS": 2}
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ SIDE, NOISE, CHAINS = 32, 0.5, 40
 DRAWS, MORE = 10, 100  # of each chain: for the moments, and for R-hat to be free of chance
 MODES, LEVEL = 0.25, 0.05  # share of modes that are measured, and their noise [std of a field]
 STAMP_LEVEL = 1.0  # the same of stamps, whose few bright pixels stand out by far more
-STAMP_FIRST = 16.0  # the noise from which chains of stamps cool [std]
 
 
 def red_power(k: np.ndarray) -> np.ndarray:
@@ -99,39 +98,48 @@ def train_field(folder: Path) -> str:
 def measure_missing_modes(
     module: str, folder: str, n_fields: int = 4, n_chains: int = 8, *, is_stamps: bool = False
 ) -> None:
-    """Fill in Fourier modes that were not measured."""
+    """Fill in Fourier modes that were not measured.
+
+    Intervals are those of pixels behind a tenth of the data's noise, truth and samples alike, and
+    for stamps, most of whose pixels are empty, of the pixels themselves, too.
+    """
     prior = score.ScorePrior(module)
     fields = np.load(Path(folder) / "test.npy", mmap_mode="r")[:n_fields]
     side = min(fields.shape[1:]) // prior.multiple_of * prior.multiple_of
     fields = np.asarray(fields[:, :side, :side], np.float32)
     rng, noise = np.random.default_rng(4), (STAMP_LEVEL if is_stamps else LEVEL) * prior.std
-    # Stamps cool from where a galaxy is lost to well below the noise.
-    sigma = (
-        (STAMP_FIRST * prior.std, max(0.25 * noise, prior.sigma_range[0])) if is_stamps else None
-    )
     k = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
     chance = 1.0 / (1.0 + (k / 0.05) ** 2)  # denser at large scales, as scanners sample
     weights = (chance / chance.sum()).ravel()
     measured = rng.choice(k.size, round(MODES * k.size), replace=False, p=weights)
     operator = score.MaskedFourier(np.isin(np.arange(k.size), measured).reshape(k.shape), side)
-    gains, inside = [], {0.68: [], 0.95: []}
-    for number, field in enumerate(fields):
-        seen = operator.forward(field[None]).numpy()
-        data = seen[0] + noise * rng.standard_normal(seen.shape[1])
-        likelihood = score.GaussianLikelihood(operator, data, noise)
-        filled = operator.adjoint(data[None]).numpy()
-        start = np.repeat(filled, n_chains, axis=0)
-        found = score.annealed_hmc(prior, likelihood, start, seed=number, n_draws=4, sigma=sigma)
-        errors = [np.mean((image - field) ** 2) for image in (filled[0], found.mean)]
-        gains.append(10.0 * np.log10(errors[0] / errors[1]))
-        for share, held in inside.items():
-            drawn = found.samples[:, None]
-            held.append(score.calibration.interval_coverage(drawn, field[None], share).mean())
+    data = operator.forward(fields).numpy()
+    data = np.repeat(data + noise * rng.standard_normal(data.shape), n_chains, axis=0)
+    likelihood = score.GaussianLikelihood(operator, data, noise, is_batch=True)
+    start = operator.adjoint(data).numpy()
+    if is_stamps:  # behind as much noise as a galaxy has light
+        found = score.noise_splitting(
+            prior, likelihood, start, seed=1, n_steps=20, n_warmup=60, n_draws=8
+        )
+    else:
+        found = score.annealed_hmc(prior, likelihood, start, seed=1, n_draws=4)
+    chains = found.chains.reshape(-1, n_fields, n_chains, side, side)
+    samples = np.moveaxis(chains, 2, 1).reshape(-1, n_fields, side, side)
+    squares = [
+        np.mean((x - fields) ** 2, axis=(1, 2)) for x in (start[::n_chains], samples.mean(0))
+    ]
+    gains = 10.0 * np.log10(squares[0] / squares[1])
     say(f"PSNR less that of zero-filled, {n_fields} fields [dB]", f"{np.mean(gains):+.2f}", "+5")
-    for share, held in inside.items():
-        bar = "68 +- 3" if share == 0.68 else "95 +- 1.5"
-        text = f"{np.mean(held):.1%} of {n_fields} x {side**2}"
-        say(f"pixels within their {share:.0%} interval", text, bar)
+    say("chi2 / N of samples", f"{found.diagnostics['chi2'].mean() / data.shape[1]:.3f}")
+    r_hat = np.median([score.r_hat(chains[:, i]) for i in range(n_fields)])
+    say("R-hat of pixels, median", f"{r_hat:.3f}")
+    count = f"{n_fields} x {side**2}"
+    for name, level in {"a tenth of the noise": 0.1 * noise, "no noise": 0.0}.items():
+        truth, drawn = (x + level * rng.standard_normal(x.shape) for x in (fields, samples))
+        for share, bar in ((0.68, "68 +- 3"), (0.95, "95 +- 1.5")):
+            held = score.calibration.interval_coverage(drawn, truth, share).mean()
+            name_of = f"pixels within their {share:.0%} interval, behind {name}"
+            say(name_of, f"{held:.1%} of {count}", bar if level else "")
 
 
 if __name__ == "__main__":
