@@ -34,10 +34,14 @@ from training.score.validation import Row
 PARTS = ("fidelity", "calibration", "chains")
 
 
-def measure(args: argparse.Namespace, plan: mapping.Plan) -> tuple[str, list[Row]]:
-    """Return what was done and a row for everything that was measured."""
+MAPS, CHAINS = "Maps of mass:", "Chains:"  # where what was done begins, in this order
+
+
+def measure(args: argparse.Namespace, plan: mapping.Plan) -> tuple[dict[str, str], list[Row]]:
+    """Return what was done, by its first words, and a row for everything that was measured."""
     prior = score.ScorePrior(args.module)
     maps = np.load(args.folder / f"{args.split}.npy", mmap_mode="r")
+    done: dict[str, str] = {}
     rows: list[Row] = []
     if set(args.parts) & {"fidelity", "calibration"}:
         found = mapping.infer(prior, maps, plan, lambda *done: print("# maps", *done, flush=True))
@@ -48,28 +52,45 @@ def measure(args: argparse.Namespace, plan: mapping.Plan) -> tuple[str, list[Row
             rows += mapping_rows.fidelity_rows(found, prior.std, known)
         if "calibration" in args.parts:
             rows += mapping_rows.calibration_rows(found, plan.seed)
+        done[MAPS] = (
+            f"{plan.n_maps} squares of {plan.side}x{plan.side} pixels of the {args.split} split "
+            f"behind the shape noise of COSMOS, {plan.n_samples} samples each, without a margin of "
+            f"{plan.margin} pixels and less the mean of the whole square, which no shear shows; "
+            "the Wiener filter knows the prior's power spectrum."
+        )
     if "chains" in args.parts:
         one = mapping.cut(maps, dataclasses.replace(plan, n_maps=1))[0]
         rows += mapping_rows.chain_rows(*mapping.agree(prior, one, plan, args.draws))
-    protocol = (
-        f"Maps of mass: {plan.n_maps} squares of {plan.side}x{plan.side} pixels of the "
-        f"{args.split} split behind the shape noise of COSMOS, {plan.n_samples} samples each, "
-        f"without a margin of {plan.margin} pixels and less the mean of the whole square, which "
-        "no shear shows; the Wiener filter knows the prior's power spectrum."
-    )
-    return protocol, rows
+        done[CHAINS] = (
+            f"{2 * mapping.N_CHAINS} of one such square of {plan.side}x{plan.side} pixels, "
+            f"{plan.n_warmup} sweeps and {args.draws} that count."
+        )
+    return done, rows
 
 
-def update_card(module: str, protocol: str, rows: list[Row]) -> None:
-    """Add rows to the module's table, in place of those of the same names."""
+def update_card(module: str, done: dict[str, str], rows: list[Row]) -> None:
+    """Add rows to the module's table, in place of those of the same names, and what was done."""
     folder = locate(module).folder
     front = yaml.safe_load((folder / "card.md").read_text().split("---\n", 2)[1])
     old = front.get("fidelity") or {"protocol": "", "rows": []}
     names = {row.quantity for row in rows}
     kept = [row for row in old["rows"] if row["quantity"] not in names]
-    before = old["protocol"].split("Maps of mass:")[0].strip()
-    both = {"protocol": f"{before} {protocol}".strip()}
-    add_fidelity(folder, both | {"rows": kept + [row._asdict() for row in rows]})
+    before, maps, chains = parts_of(old["protocol"])
+    protocol = say({"": before, MAPS: maps, CHAINS: chains} | done)
+    table = {"protocol": protocol, "rows": kept + [row._asdict() for row in rows]}
+    add_fidelity(folder, table)
+
+
+def parts_of(protocol: str) -> tuple[str, str, str]:
+    """Return what a card says was done before, with maps and with chains."""
+    rest, _, chains = protocol.partition(CHAINS)
+    before, _, maps = rest.partition(MAPS)
+    return before.strip(), maps.strip(), chains.strip()
+
+
+def say(done: dict[str, str]) -> str:
+    """Return what was done as one text."""
+    return " ".join(f"{name} {text}".strip() for name, text in done.items() if text)
 
 
 def main() -> None:
@@ -89,11 +110,11 @@ def main() -> None:
     parser.add_argument("--update-card", action="store_true")
     args = parser.parse_args()
     names = [field.name for field in dataclasses.fields(mapping.Plan)]
-    protocol, rows = measure(args, mapping.Plan(**{name: getattr(args, name) for name in names}))
-    found = {"protocol": protocol, "rows": [row._asdict() for row in rows]}
+    done, rows = measure(args, mapping.Plan(**{name: getattr(args, name) for name in names}))
+    found = {"protocol": say(done), "rows": [row._asdict() for row in rows]}
     print(fidelity_table(found, parser.prog))
     if args.update_card:
-        update_card(args.module, protocol, rows)
+        update_card(args.module, done, rows)
 
 
 if __name__ == "__main__":
