@@ -101,7 +101,7 @@ def measure_missing_modes(
     """Fill in Fourier modes that were not measured.
 
     Intervals are those of pixels behind a tenth of the data's noise, truth and samples alike, and
-    for stamps, most of whose pixels are empty, of the pixels themselves, too.
+    of the pixels themselves, most of which are empty in stamps.
     """
     prior = score.ScorePrior(module)
     fields = np.load(Path(folder) / "test.npy", mmap_mode="r")[:n_fields]
