@@ -59,8 +59,9 @@ validate: $(STAMP) ## Measure MODULE (default: that of CONFIG), 1,000 galaxies' 
 index: $(STAMP) ## Write hub_modules/index.json from the cards
 	$(BIN)/python -m galsim_hub.publish hub_modules
 
-bench: $(STAMP) ## Time sampling and drawing against parametric galaxies
+bench: $(STAMP) ## Time sampling and drawing against parametric galaxies, and Dask workers
 	$(BIN)/python tests/benchmarks/bench_sampling.py
+	$(BIN)/python tests/benchmarks/bench_scale.py --workers 1 2 --size 48 --pixel-scale 0.2
 
 bench-pm: $(STAMP) build/peers/jaxpm/done build/peers/flowpm/done ## Time the particle mesh against JaxPM and FlowPM
 	$(BIN)/python tests/benchmarks/bench_particle_mesh.py 64,128 10 build/peers/jaxpm/bin/python build/peers/flowpm/bin/python

@@ -57,7 +57,7 @@ def main() -> None:
     """Print the table and the plan."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("module", nargs="?", default="hub:cosmos")
-    parser.add_argument("--galaxies", type=int, default=8192)
+    parser.add_argument("--galaxies", type=int, default=24_576)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--shard-size", type=int, default=256)
     parser.add_argument("--size", type=int, help="side of an image through a PSF [pixel]")
