@@ -67,6 +67,11 @@ class GaussianPosterior:
         Returns
         -------
         ndarray of float64, shape (y, x)
+
+        Raises
+        ------
+        SeedError
+            If the seed is no whole number from 0 to 2**64 - 1.
         """
         rng = generator("mass map", seed, number)
         draw = self._to_field(self._root * self._modes(rng.standard_normal(self.shape)))

@@ -161,6 +161,8 @@ def expected_coverage(
     ------
     FieldError
         If shapes do not fit, or a value is not finite.
+    SeedError
+        If the seed is no whole number from 0 to 2**64 - 1.
 
     Source: Lemos et al. 2023 (arXiv:2302.03026), algorithm 2.
     """

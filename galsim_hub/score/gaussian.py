@@ -167,6 +167,11 @@ class GaussianPrior:
         Returns
         -------
         ndarray of float32, shape (n, y, x)
+
+        Raises
+        ------
+        SeedError
+            If the seed is no whole number from 0 to 2**64 - 1.
         """
         white = generator("gaussian field", seed).standard_normal((n, *self.event_shape))
         modes = np.fft.rfft2(white) * np.sqrt(self.power)

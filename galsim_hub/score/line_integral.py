@@ -72,6 +72,11 @@ def loop_defect(score: Score, x: Any, sigma: float, seed: int) -> float:
     float
         The root mean square of the integral around a triangle, in units of that along its sides;
         0 for a gradient.
+
+    Raises
+    ------
+    SeedError
+        If the seed is no whole number from 0 to 2**64 - 1.
     """
     corner = tf.convert_to_tensor(x, tf.float32)
     steps = generator("triangles", seed).standard_normal((2, *corner.shape)) * sigma

@@ -131,7 +131,7 @@ class ScorePrior:
 
     @property
     def density_sigma(self) -> float:
-        """The noise level of `log_prob` unless another is asked for."""
+        """The noise level of `log_prob` [units of the fields] unless another is asked for."""
         return float(self._about.get("density_sigma", self.sigma_range[0]))
 
     def check_pixel_scale(self, pixel_scale: float) -> None:

@@ -44,7 +44,7 @@ def measure(args: argparse.Namespace, plan: mapping.Plan) -> tuple[dict[str, str
     done: dict[str, str] = {}
     rows: list[Row] = []
     if set(args.parts) & {"fidelity", "calibration"}:
-        found = mapping.infer(prior, maps, plan, lambda *done: print("# maps", *done, flush=True))
+        found = mapping.infer(prior, maps, plan, lambda *count: print("# maps", *count, flush=True))
         print(f"# {found.seconds:.0f} s")
         if "fidelity" in args.parts:
             training = np.load(args.folder / "train.npy", mmap_mode="r")
