@@ -98,7 +98,8 @@ class MaskedFourier:
 
     Data are real and imaginary parts of the measured modes, each mode once and scaled so that the
     operator's rows are orthonormal: white noise on the field's pixels is white noise of the same
-    level on the data.
+    level on the data. The field repeats at its edges: what does not, such as a square cut out of a
+    larger map, has modes of its edges, which a prior knows nothing of.
 
     Parameters
     ----------

@@ -53,6 +53,7 @@ LEAST = {NPROC: 1.7} | dict.fromkeys(AGAINST_2020, 5.0)
 LEAST_FROM_SPACE = {"learned, batches of 64": 8.0, "learned, one at a time": 3.0}
 LEAST_FROM_GROUND = {"learned, batches of 64": 2.0, "learned, one at a time": 2.0}
 Survey = tuple[galsim.GSObject, int, float]
+Scene = tuple[dict, int, float]
 
 
 def catalogue(n: int) -> dict[str, np.ndarray]:
@@ -198,19 +199,32 @@ def space_ways(model, path: Path) -> tuple[str, Callable, Callable[[], dict]]:
     return "COSMOSCatalog, parametric", draw_fits, cosmos_rows(model, catalog)
 
 
-def time_yaml(module: str, nproc: int, n_objects: int) -> float:
+def scenes(psfs: Path) -> dict[str, Scene]:
+    """Return PSF, stamp and pixel of YAML runs, as the tables' of one galaxy are."""
+    hst = {"type": "OpticalPSF", "lam": 814, "diam": 2.4, "obscuration": 0.33}
+    if psfs.exists():
+        hst = {"type": "InterpolatedImage", "image": str(psfs), "hdu": 5}
+        hst |= {"scale": PIXEL_SIZE, "flux": 1.0}
+    return {
+        "space": (hst, 128, PIXEL_SIZE),
+        "ground": ({"type": "Kolmogorov", "fwhm": 0.7}, *GROUND[1:]),
+    }
+
+
+def time_yaml(module: str, scene: Scene, nproc: int, n_objects: int) -> float:
     """Return the time of a YAML run [s] by the galsim executable."""
+    psf, stamp_size, pixel_scale = scene
     side = round(n_objects**0.5)
     conditions = {"flux_radius": 8.0, "mag_auto": 23.0, "zphot": 0.7}
     config = {
         "modules": ["galsim_hub"],
         "input": {"generative_model": {"file_name": module}},
         "gal": {"type": "GenerativeModelGalaxy", "seed": {"type": "Sequence"}, **conditions},
-        "psf": {"type": "Kolmogorov", "fwhm": 0.7},
-        "image": {"type": "Tiled", "nx_tiles": side, "ny_tiles": side, "stamp_size": 48},
+        "psf": psf,
+        "image": {"type": "Tiled", "nx_tiles": side, "ny_tiles": side, "stamp_size": stamp_size},
         "output": {"file_name": "image.fits"},
     }
-    config["image"] |= {"pixel_scale": 0.2, "random_seed": 1, "nproc": nproc}
+    config["image"] |= {"pixel_scale": pixel_scale, "random_seed": 1, "nproc": nproc}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -220,7 +234,7 @@ def time_yaml(module: str, nproc: int, n_objects: int) -> float:
         return time.perf_counter() - start
 
 
-def measure_yaml(module: str, n_objects: int) -> dict[str, float]:
+def measure_yaml(module: str, name: str, scene: Scene, n_objects: int) -> dict[str, float]:
     """Return times of YAML runs by one and two processes, in turn [s], and ratios of their rates.
 
     What no second process can halve, the start of Python, GalSim and the network, is most of the
@@ -230,13 +244,14 @@ def measure_yaml(module: str, n_objects: int) -> dict[str, float]:
 
     def side_by_side() -> float:
         with ThreadPoolExecutor(2) as pool:
-            return sum(pool.map(time_yaml, [module] * 2, [1] * 2, [n_objects] * 2)) / 2
+            runs = [(module, scene, 1, n_objects)] * 2
+            return sum(pool.map(lambda run: time_yaml(*run), runs)) / 2
 
     runs = (1, n_objects), (2, n_objects), (1, N_FEW)
-    times = [[*(time_yaml(module, *run) for run in runs), side_by_side()] for _ in range(3)]
+    times = [[*(time_yaml(module, scene, *run) for run in runs), side_by_side()] for _ in range(3)]
     one, two, start, both = np.array(times).T
     return {
-        f"{n_objects:,} galaxies by YAML, nproc 1 [s]": float(np.median(one)),
+        f"{n_objects:,} galaxies by YAML, {name}, nproc 1 [s]": float(np.median(one)),
         "nproc 2 [s]": float(np.median(two)),
         f"{N_FEW} galaxies, nproc 1: the start [s]": float(np.median(start)),
         NPROC: float(np.median(one / two)),
@@ -292,8 +307,10 @@ def main() -> None:
     medians = [float(np.median(gain, axis=0)[0]) for gain in gains]
     print_rows(dict(zip(AGAINST_2020, medians, strict=True)))
     if not arguments.quick:
+        for name, scene in scenes(arguments.psfs).items():
+            print()
+            print_rows(measure_yaml(model.file_name, name, scene, 2025))
         print()
-        print_rows(measure_yaml(model.file_name, 2025))
         print_rows(measure_length(model, arguments.many))
 
 

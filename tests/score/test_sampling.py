@@ -119,6 +119,26 @@ def test_masked_and_blurred_data_give_the_dense_solution(rng):
     assert np.abs(found.samples[0] - expected).max() < 0.02 * np.abs(expected).max()
 
 
+def test_hmc_mixes_where_some_modes_are_measured_and_others_not(prior, rng):
+    """The two differ by 400 in variance at one wavenumber: a step that suits all is each mode's."""
+    noise = 0.05 * prior.std
+    is_measured = rng.random((SIDE, SIDE // 2 + 1)) < 0.25
+    operator = score.MaskedFourier(is_measured, SIDE)
+    data = operator.forward(prior.sample(1, seed=1)).numpy()[0]
+    data += noise * rng.standard_normal(data.shape)
+    likelihood = score.GaussianLikelihood(operator, data, noise)
+    starts = np.repeat(operator.adjoint(data[None]), CHAINS, axis=0)
+    found = score.annealed_hmc(prior, likelihood, starts, seed=8, n_draws=10)
+    assert np.median(found.diagnostics["r_hat"]) <= 1.02
+    # Where one of two mirror images is measured, both are.
+    is_measured = np.abs(np.fft.rfft2(operator.adjoint(np.ones_like(data)[None])[0])) > 1e-3
+    precision = 1 / prior.power + is_measured / noise**2
+    modes = np.abs(np.fft.rfft2(found.samples - found.mean, norm="ortho")) ** 2
+    ratio = np.mean(modes, axis=0) * precision
+    assert np.mean(ratio[is_measured]) == pytest.approx(1.0, abs=0.05)
+    assert np.mean(ratio[~is_measured]) == pytest.approx(1.0, abs=0.05)
+
+
 def test_the_flow_ends_chains_without_leaving_the_posterior(prior, likelihood, wiener):
     mean, variance = wiener
     # With 400 chains the noise that the flow adds moves their mean by 1 to 3% of its norm.

@@ -3,8 +3,9 @@
 Where the prior is white noise and the likelihood is sharp, or the other way round, a sampler
 without a metric takes hundreds of steps where one is enough. For images the metric is diagonal in
 Fourier space, C(k) = 1 / (1 / (P + sigma^2) + T / (1 + sigma^2 T)), with the power P of the prior's
-Gaussian and the likelihood's mean response T(k) to a mode. It is exact for a Gaussian prior
-with stationary noise and full coverage.
+Gaussian and the likelihood's response T(k) to a mode: its mean at a wavenumber, or each mode's own
+where the likelihood mixes none, as when some modes are measured and others not. It is exact for a
+Gaussian prior with stationary noise and full coverage of pixels or a mask of modes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ Tensor = Any
 
 _N_PROBES = 4
 _N_BINS = 24
+_MIXED = 1e-4  # of the power that comes back, at most, where modes do not mix
 
 
 class Metric:
@@ -69,7 +71,7 @@ class Metric:
 def _respond(
     likelihood: GaussianLikelihood, event_shape: tuple[int, ...], *, is_fourier: bool
 ) -> Any:
-    """Return the mean of A^T N^-1 A for a mode, smooth in its wavenumber, or for any number."""
+    """Return A^T N^-1 A for a mode, smooth in wavenumber if it mixes modes, or for any number."""
     n_fields = int(likelihood.data.shape[0])
     shape = (max(n_fields, _N_PROBES), *event_shape)
     white = tf.constant(np.random.default_rng(0).standard_normal(shape), tf.float32)
@@ -79,8 +81,12 @@ def _respond(
     if not is_fourier:
         return max(float(tf.reduce_mean(fields * back)), 0.0)
     modes, images = to_modes(fields).numpy(), to_modes(back).numpy()
+    product = (modes.conj() * images).real.sum(axis=0)
+    norm = (np.abs(modes) ** 2).sum(axis=0)
+    own = product / norm
+    if np.sum(np.abs(images - own * modes) ** 2) < _MIXED * np.sum(np.abs(images) ** 2):
+        return np.maximum(own, 0.0)
     k = wavenumbers((event_shape[0], event_shape[1]))
     which = np.digitize(k.ravel(), np.linspace(0.0, k.max(), _N_BINS))
-    product = np.bincount(which, (modes.conj() * images).real.sum(axis=0).ravel())
-    norm = np.bincount(which, (np.abs(modes) ** 2).sum(axis=0).ravel())
-    return np.maximum(product[which] / norm[which], 0.0).reshape(k.shape)
+    means = [np.bincount(which, values.ravel()) for values in (product, norm)]
+    return np.maximum(means[0][which] / means[1][which], 0.0).reshape(k.shape)
