@@ -120,7 +120,7 @@ def read_catalogue(
     if not len(columns["ra"]):
         raise TableError(f"Catalogue {path} has no rows.", str(path))
     for name in ("ra", "dec"):
-        columns[name] = _to_degrees(columns[name], path)
+        columns[name] = _to_degrees(name, columns[name], path)
     if wanted["weight"] is None:
         columns["weight"] = np.ones(len(columns["ra"]))
     return ShearCatalogue(**columns)
@@ -182,16 +182,24 @@ def _open_parquet(path: Path) -> Any:
     return pyarrow.parquet.ParquetFile(path)
 
 
-def _to_degrees(column: Any, path: Path) -> Any:
+def _to_degrees(name: str, column: Any, path: Path) -> Any:
     unit = getattr(column, "unit", None)
     if unit is None:
         return column
+    from astropy.units import Unit, UnrecognizedUnit
+
     try:
-        return column.quantity.to_value("deg")
-    except (ValueError, AttributeError) as error:
+        if isinstance(unit, UnrecognizedUnit):
+            # FITS knows "deg" alone, files have "degrees", too.
+            unit = Unit(str(unit).lower().removesuffix("s"))
+        factor = unit.to("deg")
+    except ValueError as error:
         raise TableError(
-            f"Column {column.name} of {path} is in {unit}, which is no angle.", str(path)
+            f"Column {column.name} of {path} is in {unit}, which is no angle. Write its unit as "
+            "deg or rad, or name another column.",
+            str(path),
         ) from error
+    return _as_numbers(name, column) * factor
 
 
 def _as_numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy import units
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from galsim_hub.errors import MassMapError, TableError
@@ -100,6 +101,41 @@ def test_value_that_is_no_number_is_refused_with_its_row(column, value):
 def test_masked_value_is_no_number():
     with pytest.raises(MassMapError, match="e2 is not a number in 1 of 3 rows, first in row 2"):
         catalogue_of(e2=MaskedColumn([0.1, 0.2, 0.3], mask=[False, False, True]))
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.ecsv"])
+@pytest.mark.parametrize("unit", [None, "deg", "rad"])
+@pytest.mark.parametrize("column", ["ra", "dec"])
+def test_masked_place_is_no_number_whatever_its_unit(name, unit, column, tmp_path):
+    table = Table(ROWS)
+    table[column] = MaskedColumn(ROWS[column], mask=[False, True, False], unit=unit)
+    table.write(tmp_path / name)
+    with pytest.raises(MassMapError, match=f"{column} is not a number in 1 of 3 rows.*in row 1"):
+        read_catalogue(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"), [("degrees", 1.0), ("Degree", 1.0), ("arcminutes", 60.0), ("DEG", 1.0)]
+)
+@pytest.mark.filterwarnings("ignore::astropy.units.UnitsWarning")
+def test_unit_spelt_in_another_way_is_known(unit, scale, tmp_path):
+    write_unit(tmp_path / "a.fits", unit, scale * np.array(ROWS["ra"]))
+    np.testing.assert_allclose(read_catalogue(tmp_path / "a.fits").ra, ROWS["ra"])
+
+
+@pytest.mark.parametrize("unit", ["hours", "furlongs", "m"])
+@pytest.mark.filterwarnings("ignore::astropy.units.UnitsWarning")
+def test_unit_that_is_no_angle_is_refused(unit, tmp_path):
+    write_unit(tmp_path / "a.fits", unit, ROWS["ra"])
+    with pytest.raises(TableError, match="no angle. Write its unit as deg"):
+        read_catalogue(tmp_path / "a.fits")
+
+
+def write_unit(path, unit, values) -> None:
+    """Write a unit as it is spelt, which astropy would not."""
+    columns = [fits.Column(name, "D", array=ROWS[name]) for name in ROWS if name != "ra"]
+    columns.append(fits.Column("ra", "D", unit=unit, array=values))
+    fits.BinTableHDU.from_columns(columns).writeto(path)
 
 
 @pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
