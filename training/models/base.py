@@ -62,7 +62,8 @@ def turn_base(raw: tf.Tensor, turn: tf.Tensor, components: int) -> tf.Tensor:
 
     Centres and shears change their signs, and centres their axes: the other outputs stay.
     """
-    return tf.matmul(raw[:, None], tf.gather(turn_matrices(components), turn))[:, 0]
+    matrices = tf.cast(turn_matrices(components), raw.dtype)
+    return tf.matmul(raw[:, None], tf.gather(matrices, turn))[:, 0]
 
 
 def turn_matrices(components: int) -> np.ndarray:
@@ -111,9 +112,11 @@ def base_light(
     """Return the unit-flux mixture on the stamp, (n, y, x).
 
     With `clumps`, the largest share (n,) of the hosts' light in them and their noise
-    (n, noise_size(components)), that light is moved into points.
+    (n, noise_size(components)), that light is moved into points. Pixels are in single precision,
+    parameters and places in that of `raw`.
     """
-    params = base_parameters(raw, components)
+    precise = base_parameters(raw, components)
+    params = {name: tf.cast(each, tf.float32) for name, each in precise.items()}
     profiles = tf.reshape(softened_sersic(params, size), [-1, components, size * size])
     # Normalised by their weights in the sum, a product of matrices, and not pixel by pixel.
     weights = params["share"] / (tf.reduce_sum(profiles, axis=2) + TINY)
@@ -121,7 +124,7 @@ def base_light(
         light = tf.matmul(weights[:, None], profiles)
     else:
         moved = draw_share(*clumps) * hosting(params)
-        points = draw_clumps(params, coefficient(params["index"]), clumps[1], size)
+        points = draw_clumps(precise, coefficient(precise["index"]), clumps[1], size)
         light = tf.matmul((weights * (1.0 - moved))[:, None], profiles)
         light += tf.matmul((params["share"] * moved)[:, None], points)
     return tf.reshape(light, [-1, size, size])

@@ -11,6 +11,8 @@ import math
 import keras
 import tensorflow as tf
 
+from .double import log
+
 SLOTS = 48  # clumps that a component can have
 FEWEST = 8.0  # and those that it has at least, if any
 WIDTH = 0.75  # [pixel] standard deviation of a clump: narrower ones a stamp cannot hold
@@ -55,7 +57,9 @@ def draw_clumps(
     components = params["index"].shape[1]
     number = FEWEST * (SLOTS / FEWEST) ** _uniform(noise[:, 1:SHARED])
     shares = tf.clip_by_value(number - tf.range(SLOTS, dtype=tf.float32), 0.0, 1.0) / number
-    normals = tf.reshape(noise[:, SHARED:], [-1, NORMALS, components, SLOTS])
+    normals = tf.reshape(
+        tf.cast(noise[:, SHARED:], coefficient.dtype), [-1, NORMALS, components, SLOTS]
+    )
     x, y = _places(params, coefficient, normals)
     axis = tf.range(size, dtype=tf.float32) - (size - 1) / 2
     across, along = (
@@ -84,12 +88,12 @@ def _places(
     shape = 2.0 * index
     root = 1.0 - 1.0 / (9.0 * shape) + distance / (3.0 * tf.sqrt(shape))
     gamma = shape * tf.maximum(root, 1e-3) ** 3
-    reach = radius * tf.exp(index * tf.math.log(gamma / coefficient[..., None]))
+    reach = radius * tf.exp(index * log(gamma / coefficient[..., None]))
     reach /= tf.sqrt((along_x**2 + along_y**2 + 1e-12) * (1.0 - g1 * g1 - g2 * g2))
     along_x, along_y = reach * along_x, reach * along_y
     x = x0 + (1.0 + g1) * along_x + g2 * along_y
     y = y0 + g2 * along_x + (1.0 - g1) * along_y
-    return x, y
+    return tf.cast(x, tf.float32), tf.cast(y, tf.float32)
 
 
 def _uniform(normal: tf.Tensor) -> tf.Tensor:

@@ -138,7 +138,8 @@ class GalaxyModule(tf.Module):
     @tf.function
     def decode(self, latents):
         """Return the galaxy of a latent code."""
-        return {"image": self.vae.decode(latents)[0]}
+        upright = tf.zeros(tf.shape(latents)[:1], tf.int32)
+        return {"image": self.vae.decode_turned(latents, upright)}
 
     @tf.function
     def latent_log_prob(self, latents, flux_radius, mag_auto, zphot):

@@ -10,6 +10,7 @@ from ..config import DataConfig, FitConfig, VAEConfig
 from ..data.pipeline import dihedral, flux_of
 from .base import base_light, tapered, turn_base
 from .decoder import build_painter, build_trunk
+from .double import call_in_double
 from .encoder import build_encoder, build_texture_encoder
 from .flow import ConditionalFlow
 
@@ -84,11 +85,11 @@ class VAE:
         """
         if len(self.painter.outputs) > 1:
             return dihedral(self.decode(codes)[0], turn)
-        raw, log_flux = self.trunk(codes)
+        raw, log_flux = call_in_double(self.trunk, codes)
         light = base_light(
             turn_base(raw, turn, self.components), self.stamp_size, self.components, clumps
         )
-        return tapered(light, log_flux)
+        return tapered(light, tf.cast(log_flux, tf.float32))
 
     def _paint(self, parts: list[tf.Tensor]) -> list[tf.Tensor]:
         outputs = self.painter(parts)
