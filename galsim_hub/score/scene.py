@@ -21,6 +21,10 @@ __all__ = ["Scene", "SceneLikelihood", "ScenePrior"]
 
 Tensor = Any
 
+_LEAST_RESPONSE = 1e-3  # of the largest
+_MOST_EXCESS = 1.2  # of A A^T over its stationary approximation
+_ROUNDS, _ITERATIONS = 12, 20
+
 
 class Scene:
     """See the sum of sources behind a PSF, on pixels that are as large or larger.
@@ -131,7 +135,9 @@ class SceneLikelihood(GaussianLikelihood):
 
     Behind noise on the fields the exact covariance of the data takes an iterative solution for each
     score. Here A A^T is taken to be stationary, with the response of the middle of the brightest
-    source, which takes two Fourier transforms: another sequence, with the same end.
+    source, which takes two Fourier transforms: another sequence, with the same end. Edges of stamps
+    and of the image mix modes, and the PSF leaves little response to small scales: so every mode is
+    given some, enough that here, too, nothing is sharper than the noise on the fields.
 
     Parameters
     ----------
@@ -153,6 +159,24 @@ class SceneLikelihood(GaussianLikelihood):
         modes = tf.signal.rfft2d(spread) * tf.math.conj(tf.signal.rfft2d(point))
         share = float(tf.reduce_sum(weight**2) / tf.reduce_sum(self.mask))
         self._response = share * tf.maximum(tf.math.real(modes), 0.0)
+        floor = _LEAST_RESPONSE * tf.reduce_max(self._response)
+        for _ in range(_ROUNDS):
+            excess = self._excess(self._response + floor)
+            if excess <= _MOST_EXCESS:
+                break
+            floor *= excess
+        self._response += floor
+
+    def _excess(self, response: Tensor) -> Tensor:
+        """Return how many times a response A A^T is at most, by power iteration."""
+        root = tf.sqrt(response)
+        y, size = tf.random.stateless_normal(self.data.shape, [0, 0]), tf.constant(0.0)
+        for _ in range(_ITERATIONS):
+            y = self._weight * self._filtered(y / tf.norm(y), 1.0 / root)
+            y = self._weight * self.operator.forward(self.operator.adjoint(y))
+            y = self._filtered(y, 1.0 / root)
+            size = tf.norm(y)
+        return size
 
     def _covariance(self, y: Tensor, sigma: Any) -> Tensor:
         root = tf.sqrt(self.noise_variance)

@@ -202,6 +202,22 @@ def test_likelihood_score_is_the_gradient_at_every_level(rng):
     )
 
 
+@pytest.mark.parametrize("bright", [1.0, 100.0])
+@pytest.mark.parametrize("depth", [1.0, 4.0])  # of a part of the image
+def test_nothing_is_sharper_than_the_noise_on_the_fields(bright, depth):
+    """Or steps measured by that noise would not be stable: a wide PSF leaves most modes nothing."""
+    seen = see(np.zeros((IMAGE, IMAGE)), psf=galsim.Moffat(3.5, fwhm=0.7), pixel_scale=2 * SCALE)
+    noise = np.full((IMAGE, IMAGE), NOISE)
+    noise[:, IMAGE // 2 :] /= depth
+    scene = seen.scene([3.0 * bright, 2.0 * bright])
+    likelihood = SceneLikelihood(scene, np.zeros((IMAGE, IMAGE)), noise)
+    for sigma in (1e-3, 0.1):
+        x = tf.random.stateless_normal((1, 2, SIDE, SIDE), [1, 2])
+        for _ in range(30):
+            x = -likelihood.score(x / tf.norm(x), sigma)
+        assert sigma**2 * tf.norm(x) < 1.5
+
+
 def test_prior_of_a_scene_is_that_of_each_source(stamps, rng):
     x = rng.standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
     whole = ScenePrior(stamps).score(x, 0.1).numpy()
@@ -233,6 +249,26 @@ GOOD = np.zeros((IMAGE, IMAGE))
         ({"pixel_scale": 0.13}, "Resample"),
         ({"pixel_scale": 0.0}, "Resample"),
         ({"pixel_scale": np.nan}, "Resample"),
+        ({"noise": "low"}, "noise_std holds what is no number"),
+        ({"noise": galsim.Image(np.ones((3, 3)))}, "a map of the image's shape"),
+        ({"centres": "middle"}, "centres must be pairs of numbers"),
+        ({"centres": [galsim.PositionD(3.0, 4.0)]}, r"p\.x - image\.xmin"),
+        ({"centres": galsim.PositionD(3.0, 4.0)}, r"p\.x - image\.xmin"),
+        ({"image": "blend.fits"}, "image holds what is no number"),
+        ({"psf": 0.0 * PSF}, "flux above zero"),
+        ({"psf": PSF * galsim.SED("vega.txt", "nm", "flambda")}, "evaluateAtWavelength"),
+        ({"psf": galsim.ChromaticAtmosphere(PSF, 500.0, zenith_angle=0 * galsim.degrees)}, "nm"),
+        ({"psf": "moffat"}, "psf holds what is no number"),
+        (
+            {"psf": galsim.Image(np.ones((3, 3)), scale=0.2)},
+            "The PSF has pixels of 0.2 arcsec, the prior of 0.1 arcsec",
+        ),
+        (
+            {"psf": galsim.Image(np.ones((3, 3)), wcs=galsim.JacobianWCS(0.2, 0.0, 0.0, 0.2))},
+            "give psf.array",
+        ),
+        ({"mask": "all"}, "mask holds what is no number"),
+        ({"mask": galsim.Image(np.zeros((IMAGE, IMAGE)))}, "Every pixel is masked"),
         ({"mask": np.ones(3)}, "Give one of the image's shape"),
         (
             {"image": galsim.Image(GOOD, wcs=galsim.JacobianWCS(0.2, 0.0, 0.0, 0.2))},
@@ -253,6 +289,20 @@ def test_masked_array_brings_its_mask():
     scene = see(image=spoiled)
     assert not scene.mask[2, 3]
     assert scene.mask.sum() == GOOD.size - 1
+
+
+def test_images_of_galsim_are_their_arrays(rng):
+    noise = NOISE * rng.uniform(0.5, 2.0, GOOD.shape)
+    mask = (rng.random(GOOD.shape) < 0.8).astype(np.int16)
+    images = see(GOOD, noise=galsim.Image(noise), mask=galsim.Image(mask))
+    np.testing.assert_array_equal(images.mask, mask > 0)
+    np.testing.assert_array_equal(images.noise_std[images.mask], noise[images.mask])
+
+
+def test_psf_without_a_scale_is_on_the_pixels_of_the_prior():
+    drawn = PSF.drawImage(nx=21, ny=21, scale=SCALE, method="no_pixel", dtype=float)
+    kernels = [see(GOOD, psf=psf).kernel for psf in (drawn, galsim.Image(drawn.array))]
+    np.testing.assert_array_equal(*kernels)
 
 
 def test_number_of_samples_must_be_one(stamps):
