@@ -21,21 +21,26 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import galsim
+import numpy as np
 from galsim.config import (
+    CheckAllParams,
     GetAllParams,
     GetInputObj,
     GetRNG,
     ParseValue,
     RegisterInputType,
     RegisterObjectType,
+    SetDefaultIndex,
 )
+from galsim.config.util import ParseExtendedKey
+from galsim.config.value import valid_value_types
 
-from .errors import ConditionError, GalSimHubError, suggest
-from .latents import seed_from_id
+from .errors import ConditionError, GalSimHubError, SeedError, suggest
+from .latents import check_seed, seed_from_id
 from .lookahead import coming_bases, is_foreseeable, strip_state, take_stamp
 from .model import GenerativeGalaxyModel
 from .profile import GenerativeGalaxy
@@ -47,9 +52,9 @@ __all__ = ["register"]
 
 _INPUT_TYPE = "generative_model"
 _OBJECT_TYPE = "GenerativeModelGalaxy"
-# As what an id is parsed: an expression keeps its type, and any column can be text. GalSim checks
-# the type only the first time, so each value type has one.
-_KINDS_OF_ID = {"Eval": None, "Catalog": str}
+# What a value type is asked for, the first of these that it gives: a number would be rounded.
+_ASKED_FOR = (None, str, int, float)
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")  # as Python writes it: 007 and +7 are names
 _UNPARSABLE = (galsim.GalSimConfigError, ValueError, TypeError)
 
 
@@ -87,7 +92,7 @@ def _build_galaxy(
 def _parse_params(
     config: dict[str, Any], base: dict[str, Any], ignore: list[str], model: GenerativeGalaxyModel
 ) -> tuple[dict[str, Any], bool]:
-    """Parse the conditions in the model's order, then all else in alphabetical order."""
+    """Parse the conditions in the model's order, then the id, the options and the seed."""
     parsed: dict[str, tuple[Hashable, bool]] = {
         condition.name: _parse_condition(config, base, condition, model.spec.label)
         for condition in model.spec.inputs
@@ -96,8 +101,11 @@ def _parse_params(
         parsed["obj_id"] = _parse_id(config, base)
     # GalSim remembers the fields of the first model, and another `num` may have others.
     config.pop("_get", None)
-    options = {k: v for k, v in GenerativeGalaxy._opt_params.items() if k != "obj_id"}
-    params, is_safe = GetAllParams(config, base, opt=options, ignore=[*ignore, "num", *parsed])
+    options = {k: v for k, v in GenerativeGalaxy._opt_params.items() if k not in ("obj_id", "seed")}
+    known = [*ignore, "num", "seed", *parsed]
+    params, is_safe = GetAllParams(config, base, opt=options, ignore=known)
+    if "seed" in config:
+        parsed["seed"] = _parse_seed(config, base)
     params.update({name: value for name, (value, _) in parsed.items()})
     return params, is_safe and all(safe for _, safe in parsed.values())
 
@@ -154,18 +162,76 @@ def _parse_condition(
 
 
 def _parse_id(config: dict[str, Any], base: dict[str, Any]) -> tuple[Hashable, bool]:
-    """Parse an id, whatever its type; a text that reads as an integer is one."""
-    entry = config["obj_id"]
-    kind = entry.get("type") if isinstance(entry, Mapping) else "Eval"
-    if kind in _KINDS_OF_ID:
-        value, is_safe = ParseValue(config, "obj_id", base, _KINDS_OF_ID[kind])
-    else:
-        try:
-            value, is_safe = ParseValue(config, "obj_id", base, int)
-        except _UNPARSABLE:
-            value, is_safe = ParseValue(config, "obj_id", base, str)
-    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+", value):
-        value = int(value)
-    value = tuple(value) if isinstance(value, list) else value
+    value, is_safe = _read_field(config, "obj_id", base)
     seed_from_id(value)  # or GalSim would go on with None
     return value, is_safe
+
+
+def _parse_seed(config: dict[str, Any], base: dict[str, Any]) -> tuple[int, bool]:
+    value, is_safe = _read_field(config, "seed", base)
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return check_seed(value), is_safe
+
+
+def _read_field(config: dict[str, Any], field: str, base: dict[str, Any]) -> tuple[Any, bool]:
+    try:
+        return _parse_as_is(config, field, base)
+    except _UNPARSABLE as error:
+        raise SeedError(
+            f"Field {field!r} of the {_OBJECT_TYPE} cannot be read: {error}. Give a value, a "
+            "Catalog's column, a Sequence, a List or an expression.",
+            config[field],
+        ) from error
+
+
+def _parse_as_is(config: Any, key: Any, base: dict[str, Any]) -> tuple[Any, bool]:
+    """Parse a value of any type, which stays of that type: GalSim makes 1 of 1.5, 7 of '007'."""
+    entry = config[key]
+    if entry == "":
+        return entry, True
+    if isinstance(entry, str) and entry.startswith("@"):
+        entry = config[key] = {"type": "Current", "key": entry[1:]}
+    if isinstance(entry, dict) and entry.get("type") in valid_value_types:
+        entry["_gen_fn"] = _generate_as_is  # in place of GalSim's, which we ask in turn
+    value, is_safe = ParseValue(config, key, base, None)
+    if isinstance(entry, dict) and entry["type"] == "Catalog" and _WHOLE.fullmatch(str(value)):
+        # All of an ASCII file is text, which a truth column of it has to stay.
+        is_fits = GetInputObj("catalog", entry, base, "Catalog").isFits()
+        value = value if is_fits else int(value)
+    return tuple(value) if isinstance(value, list) else value, is_safe
+
+
+def _generate_as_is(config: dict[str, Any], base: dict[str, Any], _: None) -> tuple[Any, bool]:
+    kind = config["type"]
+    if kind == "Current":
+        target, key = ParseExtendedKey(base, config["key"])
+        value, is_safe = _parse_as_is(target, key, base)
+        return value, is_safe and target is not base
+    if kind in ("List", "Sum"):
+        return _generate_from_items(config, base)
+    generate, known = valid_value_types[kind]
+    asked_for = next((each for each in _ASKED_FOR if each in known), known[0])
+    if kind == "Sequence":
+        config.pop("_get", None)  # which remembers the type of the last one
+        given = [_parse_as_is(config, k, base)[0] for k in ("first", "last", "step") if k in config]
+        asked_for = int if all(isinstance(each, int) for each in given) else float
+    value, is_safe = generate(config, base, asked_for)
+    return value.item() if isinstance(value, np.generic) else value, is_safe
+
+
+def _generate_from_items(config: dict[str, Any], base: dict[str, Any]) -> tuple[Any, bool]:
+    options = {"index": int} if config["type"] == "List" else {}
+    CheckAllParams(config, req={"items": list}, opt=options)
+    items, is_safe = ParseValue(config, "items", base, list)
+    if config["type"] == "Sum":
+        terms = [_parse_as_is(items, index, base) for index in range(len(items))]
+        return sum(value for value, _ in terms), is_safe and all(safe for _, safe in terms)
+    SetDefaultIndex(config, len(items))
+    index, is_index_safe = ParseValue(config, "index", base, int)
+    if not 0 <= index < len(items):
+        raise galsim.GalSimConfigError(f"its List has {len(items)} items, not number {index}")
+    value, is_item_safe = _parse_as_is(items, index, base)
+    return value, is_safe and is_index_safe and is_item_safe

@@ -13,10 +13,12 @@ import galsim
 import numpy as np
 import pytest
 import yaml
+from astropy.table import Table
 
 import galsim_hub
 from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel, lookahead
 from galsim_hub.errors import ConditionError, SeedError, UnknownModuleError
+from galsim_hub.latents import seed_from_id
 
 N_OBJECTS = 6
 
@@ -81,6 +83,15 @@ def _build(base, obj_num=0):
     return galsim.config.BuildGSObject(config, "gal")[0]
 
 
+def _seeds(base, n_objects):
+    """Give the seeds of galaxies of one configuration, which remembers what it parsed."""
+    config, seeds = _process(base), []
+    for number in range(n_objects):
+        config.update(obj_num=number, rng=galsim.BaseDeviate(5), index_key="obj_num")
+        seeds.append(galsim.config.BuildGSObject(config, "gal")[0].seed)
+    return seeds
+
+
 def test_a_galaxy_is_built_from_conditions_of_any_value_type(base, model):
     galaxy = _build(base, obj_num=2)
     assert type(galaxy) is GenerativeGalaxy
@@ -103,7 +114,7 @@ def test_conditions_may_come_from_a_catalogue(base, gal, tmp_path):
         gal[name] = {"type": "Catalog", "col": col}
     galaxy = _build(base, obj_num=1)
     assert galaxy.conditions == {"flux_radius": 9.0, "mag_auto": 24.5, "zphot": 1.4}
-    assert galaxy.seed == galsim_hub.latents.seed_from_id("gal-b")
+    assert galaxy.seed == seed_from_id("gal-b")
 
 
 def test_galaxies_of_a_catalogue_are_made_ahead_and_are_the_same(base, gal, model, calls):
@@ -164,34 +175,134 @@ def test_a_given_seed_is_used(base, gal):
 
 
 @pytest.mark.parametrize(
-    ("given", "obj_id"),
+    ("given", "obj_ids"),
     [
-        (17, 17),
-        ("17", 17),
-        ("gal-17", "gal-17"),
-        (1.5, 1.5),
-        ("$('tract', 17)", ("tract", 17)),
-        (["tract", 17], ("tract", 17)),
-        ({"type": "Sequence", "first": 9}, 10),
+        (17, [17, 17]),
+        ("17", ["17", "17"]),
+        ("", ["", ""]),
+        ("gal-17", ["gal-17", "gal-17"]),
+        (1.5, [1.5, 1.5]),
+        ("$('tract', obj_num)", [("tract", 0), ("tract", 1)]),
+        ("$obj_num / 2", [0, 0.5]),
+        (["tract", 17], [("tract", 17), ("tract", 17)]),
+        ("@gal.twin", [9, 10]),
+        ({"type": "Sequence", "first": 9}, [9, 10]),
+        ({"type": "Sequence", "first": 2**60 + 1}, [2**60 + 1, 2**60 + 2]),
+        ({"type": "Sequence", "first": 0.5, "step": 0.5}, [0.5, 1]),
+        ({"type": "Sequence", "first": "$5 / 2"}, [2.5, 3.5]),
+        ({"type": "List", "items": [1.5, "2"]}, [1.5, "2"]),
+        ({"type": "List", "items": [(1, 2), "$(3, 4)"]}, [(1, 2), (3, 4)]),
+        ({"type": "List", "items": [{"type": "Sequence"}, [7, "a"]]}, [0, (7, "a")]),
+        ({"type": "List", "items": [7, 8.5], "repeat": 2}, [7, 7]),
+        ({"type": "Sum", "items": [0.25, {"type": "Sequence"}]}, [0.25, 1.25]),
+        ({"type": "FormattedStr", "format": "%03d", "items": ["$obj_num"]}, ["000", "001"]),
+        ({"type": "Dict", "key": "number"}, [2.5, 2.5]),
     ],
 )
-def test_a_given_id_is_hashed_to_the_seed(base, gal, given, obj_id):
+def test_an_id_is_hashed_to_the_seed_as_in_python(base, gal, tmp_path, given, obj_ids):
+    (tmp_path / "dict.yaml").write_text("number: 2.5")
+    base["input"]["dict"] = {"dir": str(tmp_path), "file_name": "dict.yaml"}
+    twin = {"type": "Sequence", "first": 9}
+    gal.update(obj_id=given, flux_radius=8, mag_auto=23, zphot=0.5, _twin=twin)
+    if given == "@gal.twin":
+        gal["obj_id"] = "@gal._twin"
+    assert _seeds(base, 2) == [seed_from_id(obj_id) for obj_id in obj_ids]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([5.0, 6.0, 7.5]),
+        np.array([5.0, 6.0, 7.5], np.float32),
+        np.array([2**60 + 1, -3, 0]),
+        np.array(["007", "7", "gal"]),
+    ],
+)
+def test_an_id_of_a_fits_column_is_what_the_column_holds(base, gal, model, tmp_path, column):
+    table = Table({name: [5.0, 8.0, 9.0] for name in ("flux_radius", "zphot")} | {"obj_id": column})
+    table["mag_auto"] = 23.0
+    table["zphot"] /= 10
+    table.write(tmp_path / "mine.fits")
+    base["input"]["catalog"] = {"file_name": str(tmp_path / "mine.fits")}
+    gal.update({name: {"type": "Catalog", "col": name} for name in table.colnames})
+    galaxies = galsim_hub.GenerativeCatalog(tmp_path / "mine.fits", model=model)
+    seeds = _seeds(base, 3)
+    assert seeds == [seed_from_id(obj_id) for obj_id in column.tolist()]
+    assert seeds == [galaxies.recipe(row).seed for row in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("obj_id", "step", "n_at_once"),
+    # The catalogue begins again after the last row, the expression does not.
+    [({"type": "Catalog", "col": "f"}, 1, 6), ("$f - obj_num / 4", 0.75, 8)],
+)
+def test_galaxies_of_ids_that_are_no_whole_numbers_are_made_ahead_and_in_processes(
+    base, gal, calls, tmp_path, obj_id, step, n_at_once
+):
+    Table({"f": np.arange(6) + 0.5}).write(tmp_path / "mine.fits")
+    base["input"]["catalog"] = {"file_name": str(tmp_path / "mine.fits")}
+    base["eval_variables"] = {"ff": {"type": "Catalog", "col": "f"}}
+    gal.update(obj_id=obj_id, flux_radius=8, mag_auto=23, zphot=0.5)
+    whole = galsim.config.BuildImage(copy.deepcopy(base)).array.tobytes()
+    assert calls == [n_at_once]
+    base["image"]["nproc"] = 2
+    assert galsim.config.BuildImage(copy.deepcopy(base)).array.tobytes() == whole
+    gal["obj_id"] = {"type": "List", "items": [0.5 + step * k for k in range(6)]}
+    assert galsim.config.BuildImage(base).array.tobytes() == whole
+
+
+def test_ids_of_an_ascii_column_are_text_in_a_truth_catalogue(base, gal, tmp_path):
+    (tmp_path / "ids.txt").write_text("7\n007\n8\n9\ngal-7\n10\n")
+    base["input"]["catalog"] = {"dir": str(tmp_path), "file_name": "ids.txt"}
+    gal["obj_id"] = {"type": "Catalog", "col": 0}
+    truth = {"hdu": 1, "columns": {"id": "gal.obj_id", "seed": "$(@gal).seed % 2**31"}}
+    base["output"] = {"file_name": str(tmp_path / "image.fits"), "truth": truth}
+    galsim.config.Process(base)
+    table = Table.read(tmp_path / "image.fits", hdu=1)
+    assert table["id"].tolist() == ["7", "007", "8", "9", "gal-7", "10"]
+    assert table["seed"][0] == seed_from_id(7) % 2**31
+
+
+@pytest.mark.parametrize(
+    ("kind", "obj_ids"),
+    [
+        ("Catalog", [7, "007", "+7", -7, 0, "7.5", "gal-7"]),
+        ("Catalog_str", ["7", "007", "+7", "-7", "0", "7.5", "gal-7"]),
+        ("Catalog_float", [7, 7, 7, -7, 0, 7.5]),
+    ],
+)
+def test_an_id_of_an_ascii_column_is_a_number_only_if_written_as_one(
+    base, gal, tmp_path, kind, obj_ids
+):
+    (tmp_path / "ids.txt").write_text("7\n007\n+7\n-7\n0\n7.5\ngal-7\n")
+    base["input"]["catalog"] = {"dir": str(tmp_path), "file_name": "ids.txt"}
+    gal.update(obj_id={"type": kind, "col": 0}, flux_radius=8, mag_auto=23, zphot=0.5)
+    assert _seeds(base, len(obj_ids)) == [seed_from_id(obj_id) for obj_id in obj_ids]
+
+
+@pytest.mark.parametrize("given", ["$float('nan')", {"type": "RandomCircle"}, {"type": "Ring"}])
+def test_an_id_that_makes_no_sense_is_refused(base, gal, given):
     gal["obj_id"] = given
-    assert _build(base, obj_num=1).seed == galsim_hub.latents.seed_from_id(obj_id)
-
-
-def test_an_id_is_of_the_same_type_for_every_object(base, gal):
-    gal.update(obj_id="$('tract', obj_num)", flux_radius=8, mag_auto=23, zphot=0.5)
-    config = _process(base)
-    for number in range(3):  # in one configuration, which remembers what it evaluated
-        config.update(obj_num=number, rng=galsim.BaseDeviate(5), index_key="obj_num")
-        galaxy = galsim.config.BuildGSObject(config, "gal")[0]
-        assert galaxy.seed == galsim_hub.latents.seed_from_id(("tract", number))
+    with pytest.raises(SeedError, match="obj_id"):
+        _build(base)
 
 
 def test_an_id_that_is_missing_is_not_replaced_by_a_random_one(base, gal):
     gal["obj_id"] = None
     with pytest.raises(SeedError, match="obj_id must be"):
+        _build(base)
+
+
+@pytest.mark.parametrize("given", [7, 7.0, "7", "$14 / 2", {"type": "List", "items": [7, 8]}])
+def test_a_seed_may_be_any_whole_number(base, gal, given):
+    gal["seed"] = given
+    assert _build(base).seed == 7
+
+
+@pytest.mark.parametrize("given", [1.5, "$3.7", -1, "gal-7", None, "$obj_num + .5"])
+def test_a_seed_that_is_no_whole_number_is_refused_not_rounded(base, gal, given):
+    gal["seed"] = given
+    with pytest.raises(SeedError, match="A seed must be an integer"):
         _build(base)
 
 
