@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import galsim
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ..errors import ObservationError
+from .fields import as_mask, as_numbers, as_tensor
 from .operators import LinearOperator
 
 __all__ = ["GaussianLikelihood"]
@@ -33,11 +35,11 @@ class GaussianLikelihood:
     ----------
     operator : LinearOperator
         A, what the data would be without noise.
-    data : array_like
+    data : array_like or galsim.Image
         One observation without a batch axis, or with `is_batch` one for every field.
-    noise_std : float or array_like
+    noise_std : float, array_like or galsim.Image
         The standard deviation of the noise, broadcast to the data.
-    mask : array_like of bool, optional
+    mask : array_like of bool or galsim.Image, optional
         True where there are data; what is elsewhere counts for nothing, and may be NaN.
     is_batch : bool
         Whether the first axis of the data counts fields, as when many simulated observations are
@@ -52,17 +54,17 @@ class GaussianLikelihood:
     def __init__(
         self,
         operator: LinearOperator,
-        data: ArrayLike,
-        noise_std: ArrayLike,
-        mask: ArrayLike | None = None,
+        data: galsim.Image | ArrayLike,
+        noise_std: galsim.Image | ArrayLike,
+        mask: galsim.Image | ArrayLike | None = None,
         *,
         is_batch: bool = False,
     ) -> None:
         self.operator = operator
-        values = np.asarray(data, dtype=np.float32)
-        is_seen = _broadcast("mask", True if mask is None else mask, values.shape).astype(bool)
+        values = as_numbers("data", data).astype(np.float32)
+        is_seen = _broadcast("mask", True if mask is None else mask, values.shape)
         if np.ma.isMaskedArray(data):
-            is_seen &= ~np.ma.getmaskarray(data)
+            is_seen = is_seen & ~np.ma.getmaskarray(data)
         std = _broadcast("noise_std", noise_std, values.shape).astype(np.float32)
         if not is_seen.any() or (is_batch and not is_seen.reshape(len(is_seen), -1).any(1).all()):
             raise ObservationError("Nothing is observed: the mask is empty.", "mask", 0)
@@ -138,7 +140,7 @@ class GaussianLikelihood:
         return _sum(self._residual(x) ** 2 / self.noise_variance)
 
     def _residual(self, x: Any) -> Tensor:
-        model = self.operator.forward(tf.convert_to_tensor(x, tf.float32))
+        model = self.operator.forward(as_tensor(x))
         if model.shape[1:] != self.data.shape[1:]:
             raise ObservationError(
                 f"The operator gives data of shape {tuple(model.shape[1:])}, observed are "
@@ -197,12 +199,13 @@ def _column(values: Tensor, rank: int) -> Tensor:
 
 
 def _broadcast(name: str, values: ArrayLike, shape: tuple[int, ...]) -> Any:
-    array = np.asarray(values)
+    array = as_mask(values) if name == "mask" else as_numbers(name, values)
     try:
         return np.broadcast_to(array, shape)
     except ValueError as error:
         raise ObservationError(
-            f"{name} has shape {array.shape}, which does not fit data of shape {shape}.",
+            f"{name} has shape {array.shape}, which does not fit data of shape {shape}. Give one "
+            "of the data's shape.",
             name,
             array.shape,
         ) from error

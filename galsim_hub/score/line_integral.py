@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..latents import generator
+from .fields import as_tensor
 
 __all__ = ["line_integral", "loop_defect"]
 
@@ -78,7 +79,7 @@ def loop_defect(score: Score, x: Any, sigma: float, seed: int) -> float:
     SeedError
         If the seed is no whole number from 0 to 2**64 - 1.
     """
-    corner = tf.convert_to_tensor(x, tf.float32)
+    corner = as_tensor(x)
     steps = generator("triangles", seed).standard_normal((2, *corner.shape)) * sigma
     second, third = (corner + tf.constant(step, tf.float32) for step in steps)
     run = tf.function(lambda start, end: line_integral(score, start, end, sigma), autograph=False)

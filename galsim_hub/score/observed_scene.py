@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ObservationError
+from .fields import as_mask, as_numbers
 from .prior import ScorePrior
 from .scene import Scene
 
@@ -97,12 +98,12 @@ class ObservedScene:
 def observe(
     image: galsim.Image | ArrayLike,
     psf: galsim.GSObject | ArrayLike,
-    noise_std: ArrayLike,
+    noise_std: galsim.Image | ArrayLike,
     centres: ArrayLike,
     prior: ScorePrior,
     *,
     pixel_scale: float | None,
-    mask: ArrayLike | None,
+    mask: galsim.Image | ArrayLike | None,
 ) -> ObservedScene:
     """Check what `deblend` was given.
 
@@ -159,8 +160,8 @@ def _stamps_of(prior: ScorePrior) -> tuple[int, float, float]:
     return int(shape[0] or 0), float(scale), smoothing
 
 
-def _read_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    is_seen = np.asarray(True if mask is None else mask, dtype=bool)
+def _read_mask(mask: galsim.Image | ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    is_seen = as_mask(True if mask is None else mask)
     try:
         return np.broadcast_to(is_seen, shape)
     except ValueError as error:
@@ -176,17 +177,15 @@ def _read_image(
 ) -> tuple[NDArray[np.float64], float | None]:
     """Return the pixels, and their scale if it is known [arcsec]."""
     scale = pixel_scale
-    if isinstance(image, galsim.Image):
-        if scale is None and image.wcs is not None:
-            if not image.wcs.isPixelScale():
-                raise ObservationError(
-                    f"The image has a WCS that is no pixel scale, {image.wcs!r:.80}. Give "
-                    "pixel_scale [arcsec]; a cutout is small enough for one.",
-                    "pixel_scale",
-                )
-            scale = float(image.scale)
-        image = image.array
-    pixels = np.asarray(image, dtype=float)
+    if isinstance(image, galsim.Image) and scale is None and image.wcs is not None:
+        if not image.wcs.isPixelScale():
+            raise ObservationError(
+                f"The image has a WCS that is no pixel scale, {image.wcs!r:.80}. Give "
+                "pixel_scale [arcsec]; a cutout is small enough for one.",
+                "pixel_scale",
+            )
+        scale = float(image.scale)
+    pixels = as_numbers("image", image)
     if pixels.ndim != 2 or not pixels.size:
         raise ObservationError(
             f"The image must have two axes, y and x, got shape {pixels.shape}. Deblend one cutout "
@@ -210,7 +209,15 @@ def _factor(pixel_scale: float, field_scale: float) -> int:
 
 
 def _read_centres(centres: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    places = np.asarray(centres, dtype=float)
+    try:
+        places = np.asarray(centres, dtype=float)
+    except (TypeError, ValueError) as error:
+        # A position counts from the origin of its image, which is not known here.
+        raise ObservationError(
+            f"centres must be pairs of numbers ({error}). Give a galsim.Position p as "
+            "(p.x - image.xmin, p.y - image.ymin).",
+            "centres",
+        ) from error
     if places.ndim != 2 or places.shape[1] != 2 or not len(places):
         raise ObservationError(
             f"centres must have shape (sources, 2), x before y, got {places.shape}.",
@@ -239,8 +246,10 @@ def _read_centres(centres: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.floa
     return places
 
 
-def _broadcast_noise(noise_std: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    noise = np.asarray(noise_std, dtype=float)
+def _broadcast_noise(
+    noise_std: galsim.Image | ArrayLike, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    noise = as_numbers("noise_std", noise_std)
     try:
         return np.broadcast_to(noise, shape)
     except ValueError as error:
@@ -257,8 +266,19 @@ def _kernel(
 ) -> NDArray[np.float64]:
     """Return the PSF without what the prior is smoothed by, at most `limit` pixels wide."""
     blur = galsim.Gaussian(fwhm=smoothing)
+    if isinstance(psf, galsim.ChromaticObject):
+        raise ObservationError(
+            "The PSF depends on the wavelength. Give it at one, psf.evaluateAtWavelength(nm).",
+            "psf",
+        )
     if not isinstance(psf, galsim.GSObject):
-        return _sharpened(_read_psf(psf, limit), blur, scale)
+        return _sharpened(_read_psf(psf, limit, scale), blur, scale)
+    if not 0 < psf.flux < np.inf:
+        raise ObservationError(
+            f"The PSF has a flux of {psf.flux:g}. Give one with a flux above zero.",
+            "psf",
+            psf.flux,
+        )
     k = np.pi / scale * np.linspace(0.1, 1.0, 10)
     _check_width(max(abs(psf.kValue(q, 0.0) / blur.kValue(q, 0.0)) for q in k) / psf.flux, blur)
     whole = galsim.Convolve(psf.withFlux(1.0), galsim.Deconvolve(blur))
@@ -290,8 +310,28 @@ def _check_width(ratio: float, blur: galsim.Gaussian) -> None:
         )
 
 
-def _read_psf(psf: Any, limit: int) -> NDArray[np.float64]:
-    values = np.asarray(psf.array if isinstance(psf, galsim.Image) else psf, dtype=float)
+def _check_psf_scale(psf: galsim.Image, scale: float) -> None:
+    if psf.wcs is None:
+        return
+    if not psf.wcs.isPixelScale():
+        raise ObservationError(
+            f"The PSF has a WCS that is no pixel scale, {psf.wcs!r:.80}. Draw it on the prior's "
+            f"pixels of {scale:g} arcsec, or give psf.array if those are its own.",
+            "psf",
+        )
+    if abs(psf.scale / scale - 1.0) > _SCALE_TOLERANCE:
+        raise ObservationError(
+            f"The PSF has pixels of {psf.scale:g} arcsec, the prior of {scale:g} arcsec: they must "
+            "be the same. Draw it with the prior's, or give galsim.InterpolatedImage(psf).",
+            "psf",
+            psf.scale,
+        )
+
+
+def _read_psf(psf: Any, limit: int, scale: float) -> NDArray[np.float64]:
+    if isinstance(psf, galsim.Image):
+        _check_psf_scale(psf, scale)
+    values = as_numbers("psf", psf)
     if values.ndim != 2 or not all(side % 2 for side in values.shape):
         raise ObservationError(
             f"A PSF has two odd sides, so that it has a middle pixel, got {values.shape}. Draw it "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import galsim
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -83,6 +84,11 @@ def test_a_batch_of_observations_is_one_a_field(rng):
         ({"noise_std": 0.0}, "noise_std"),
         ({"noise_std": np.full(SHAPE, np.inf)}, "noise_std"),
         ({"noise_std": np.ones(5)}, "noise_std"),
+        ({"noise_std": "low"}, "noise_std"),
+        ({"noise_std": np.ma.masked_greater(np.ones(SHAPE), 0.0)}, "noise_std"),
+        ({"mask": "everything"}, "mask"),
+        ({"mask": galsim.Image(np.ones((3, 3), np.int16))}, "mask"),
+        ({"data": [["a"]]}, "data"),
         ({"mask": np.arange(SHAPE[0])[:, None] * np.ones(SHAPE) > 0, "is_batch": True}, "mask"),
     ],
 )
@@ -104,6 +110,28 @@ def test_fields_with_masks_of_their_own_count_their_mean():
 def test_a_masked_array_brings_its_mask():
     data = np.ma.masked_greater(np.arange(np.prod(SHAPE)).reshape(SHAPE), 2)
     assert score.GaussianLikelihood(score.Identity(), data, 1.0).n_data == 3
+
+
+def test_images_of_galsim_are_their_arrays(rng):
+    data, std = rng.standard_normal(SHAPE), rng.uniform(0.5, 1.0, SHAPE)
+    mask = (rng.random(SHAPE) < 0.5).astype(np.int16)
+    arrays = score.GaussianLikelihood(score.Identity(), data, std, mask)
+    images = score.GaussianLikelihood(score.Identity(), *map(galsim.Image, (data, std, mask)))
+    for name in ("data", "noise_variance", "mask"):
+        np.testing.assert_array_equal(getattr(images, name), getattr(arrays, name))
+
+
+def test_what_a_mask_masks_is_not_observed():
+    mask = np.ma.masked_array(np.ones(SHAPE), mask=False)
+    mask[0, 0] = np.ma.masked
+    likelihood = score.GaussianLikelihood(score.Identity(), np.zeros(SHAPE), 1.0, mask)
+    assert likelihood.n_data == np.prod(SHAPE) - 1
+
+
+def test_precision_of_a_tensor_does_not_matter(rng):
+    likelihood = score.GaussianLikelihood(score.Identity(), np.zeros(SHAPE), 1.0)
+    x = tf.constant(rng.standard_normal((1, *SHAPE)), tf.float64)
+    np.testing.assert_array_equal(likelihood.score(x), likelihood.score(x.numpy()))
 
 
 def test_field_of_another_size_is_refused():
