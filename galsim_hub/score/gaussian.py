@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import FieldError
 from ..latents import generator
-from .fields import as_fields, as_levels, check_shape
+from .fields import as_fields, as_level, as_levels, as_sides, check_shape
 from .fourier import filtered, multiplicity, wavenumbers
 
 __all__ = ["GaussianPrior"]
@@ -145,9 +145,14 @@ class GaussianPrior:
         Returns
         -------
         ndarray of float64, shape (n,)
+
+        Raises
+        ------
+        FieldError
+            If the fields are not finite or of another shape, or there is no density at `sigma`.
         """
         fields = as_fields(x, self.event_shape).numpy().astype(np.float64)
-        variance = self.power + float(sigma) ** 2
+        variance = self.power + as_level(sigma) ** 2
         if not (variance > 0).all():
             raise FieldError(
                 "Modes without power have no density without noise: give sigma above 0.", sigma
@@ -156,13 +161,17 @@ class GaussianPrior:
         terms = squares / variance + np.log(2.0 * np.pi * variance)
         return -0.5 * (terms * multiplicity(self.event_shape[1])).sum(axis=(1, 2))
 
-    def sample(self, n: int, seed: int) -> NDArray[np.float32]:
+    def sample(
+        self, n: int, seed: int, shape: tuple[int, ...] | None = None
+    ) -> NDArray[np.float32]:
         """Draw fields.
 
         Parameters
         ----------
         n : int
         seed : int
+        shape : tuple of int, optional
+            The shape of one field, which is the prior's own; as of `ScorePrior.sample`.
 
         Returns
         -------
@@ -170,9 +179,17 @@ class GaussianPrior:
 
         Raises
         ------
+        FieldError
+            If the shape is not the prior's own.
         SeedError
             If the seed is no whole number from 0 to 2**64 - 1.
         """
+        if shape is not None and as_sides(shape) != self.event_shape:
+            raise FieldError(
+                f"This prior makes fields of shape {self.event_shape}, not {shape}. Make a "
+                "GaussianPrior of the other shape.",
+                shape,
+            )
         white = generator("gaussian field", seed).standard_normal((n, *self.event_shape))
         modes = np.fft.rfft2(white) * np.sqrt(self.power)
         return np.fft.irfft2(modes, s=self.event_shape).astype(np.float32)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from ..errors import ObservationError
-from .fields import check_shape
+from .fields import as_numbers, as_tensor, check_shape
 from .fourier import multiplicity
 
 __all__ = ["Blur", "Identity", "LinearOperator", "MaskedFourier"]
@@ -77,7 +77,7 @@ class Identity:
         -------
         tensor, shape (n, ...)
         """
-        return tf.convert_to_tensor(x, tf.float32)
+        return as_tensor(x)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Return the data.
@@ -90,7 +90,7 @@ class Identity:
         -------
         tensor, shape (n, ...)
         """
-        return tf.convert_to_tensor(y, tf.float32)
+        return as_tensor(y, "y")
 
 
 class MaskedFourier:
@@ -152,7 +152,7 @@ class MaskedFourier:
         -------
         tensor of float32, shape (n, n_data)
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        x = as_tensor(x)
         check_shape(tuple(x.shape), self.field_shape)
         modes = tf.signal.rfft2d(x)
         parts = tf.stack([tf.math.real(modes), tf.math.imag(modes)], axis=1)
@@ -171,7 +171,7 @@ class MaskedFourier:
         tensor of float32, shape (n, y, x)
         """
         ny, nx = self.field_shape
-        data = tf.pad(tf.convert_to_tensor(y, tf.float32) * self._scale, [[0, 0], [0, 1]])
+        data = tf.pad(as_tensor(y, "y") * self._scale, [[0, 0], [0, 1]])
         parts = tf.reshape(tf.gather(data, self._inverse, axis=1), [-1, 2, ny, nx // 2 + 1])
         half = tf.pad(tf.complex(parts[:, 0], parts[:, 1]), [[0, 0], [0, 0], [0, nx - nx // 2 - 1]])
         return tf.math.real(tf.signal.ifft2d(half)) * float(ny * nx)
@@ -207,7 +207,7 @@ class Blur:
     """
 
     def __init__(self, psf: ArrayLike, factor: int = 1) -> None:
-        kernel = np.asarray(psf, dtype=np.float32)
+        kernel = as_numbers("psf", psf).astype(np.float32)
         if kernel.ndim != 2 or not all(side % 2 for side in kernel.shape):
             raise ObservationError(
                 f"A PSF has two odd sides, so that it has a middle pixel, got {kernel.shape}.",
@@ -216,10 +216,10 @@ class Blur:
             )
         if not np.isfinite(kernel).all():
             raise ObservationError("The PSF is not finite everywhere.", "psf", kernel.shape)
-        if not isinstance(factor, int) or factor < 1:
+        if not isinstance(factor, int | np.integer) or factor < 1:
             raise ObservationError(f"factor must be 1, 2, ..., got {factor!r}.", "factor", factor)
         self.gram: float | None = None
-        self._kernel, self._factor = kernel, factor
+        self._kernel, self._factor = kernel, int(factor)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve and sum.
@@ -233,7 +233,8 @@ class Blur:
         -------
         tensor of float32, shape (n, y / factor, x / factor)
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        x = as_tensor(x)
+        check_shape(tuple(x.shape), (None, None))
         ny, nx = x.shape[1:]
         size, response, (top, left) = self._response(ny, nx)
         whole = tf.signal.irfft2d(tf.signal.rfft2d(x, size) * response, size)
@@ -256,7 +257,8 @@ class Blur:
         -------
         tensor of float32, shape (n, y, x)
         """
-        spread = tf.convert_to_tensor(y, tf.float32)
+        spread = as_tensor(y, "y")
+        check_shape(tuple(spread.shape), (None, None))
         for axis in (1, 2):
             spread = tf.repeat(spread, self._factor, axis=axis)
         ny, nx = spread.shape[1:]

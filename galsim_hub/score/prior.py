@@ -16,7 +16,7 @@ from ..errors import FieldError
 from ..latents import generator
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
-from .fields import as_fields, as_levels, check_count
+from .fields import as_fields, as_level, as_levels, as_sides, check_count
 from .fourier import filtered
 from .gaussian import GaussianPrior
 from .ode import flow, flow_with_volume, levels_between, trace_probes
@@ -305,9 +305,11 @@ class ScorePrior:
         check_count("n_steps", n_steps)
         x = self._checked(x)
         high = self.sigma_range[1]
-        lowest = self.density_sigma if sigma is None else sigma
+        lowest = self.density_sigma if sigma is None else as_level(sigma)
+        self._check_levels(tf.constant([lowest], tf.float32))
+        if not x.shape[0]:
+            return np.zeros(0, np.float32)
         levels = levels_between(lowest, high, n_steps)
-        self._check_levels(tf.constant(levels[:1]))
         probes = trace_probes(tuple(x.shape), n_probes, seed)
         end, change = self._to_noise(x, tf.constant(levels), tf.constant(probes))
         return (self._log_noise(end.numpy(), high) - change.numpy()).astype(np.float32)
@@ -332,15 +334,21 @@ class ScorePrior:
         return x
 
     def _shape(self, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-        shape = self.event_shape if shape is None else tuple(shape)  # type: ignore[assignment]
-        if shape is None or None in shape or len(shape) != len(self.event_shape):
+        own, sides = self.event_shape, as_sides(self.event_shape if shape is None else shape)
+        if (
+            sides is None
+            or len(sides) != len(own)
+            or any(one not in (None, side) for one, side in zip(own, sides, strict=True))
+        ):
+            example = tuple(8 * self.multiple_of if one is None else one for one in own)
+            some = "several shapes" if None in own else f"shape {own}"
             raise FieldError(
-                f"Module {self._spec.label} makes fields of several shapes. Choose one, such as "
-                f"shape=({8 * self.multiple_of}, {8 * self.multiple_of}).",
+                f"Module {self._spec.label} makes fields of {some}, got shape={shape}. Choose one "
+                f"of whole numbers, such as shape={example}.",
                 shape,
             )
-        self._check_sides(shape)
-        return shape
+        self._check_sides(sides)
+        return sides
 
     def _check_sides(self, shape: tuple[int | None, ...]) -> None:
         for side, own in zip(shape, self.event_shape, strict=True):

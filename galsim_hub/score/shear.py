@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from ..errors import ObservationError
 from ..flat_sky import shear_response
-from .fields import check_shape
+from .fields import as_sides, as_tensor, check_shape
 
 __all__ = ["KaiserSquires"]
 
@@ -32,7 +32,7 @@ class KaiserSquires:
     Raises
     ------
     ObservationError
-        If a side has fewer than two pixels.
+        If the shape is no pair of whole numbers, or a side has fewer than two pixels.
 
     Source: Kaiser and Squires 1993, ApJ 404, 441.
     """
@@ -42,13 +42,15 @@ class KaiserSquires:
     gram: float | None = 1.0
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        if min(shape) < 2:
+        sides = as_sides(shape)
+        if sides is None or len(sides) != 2 or min(sides) < 2:
             raise ObservationError(
-                f"A map of shear has two or more pixels along each side, got {shape}.",
+                f"A map of shear has two or more pixels along each side, got {shape}. Give the "
+                "pixels along y and x, such as (64, 64).",
                 "shape",
                 shape,
             )
-        self.field_shape = (int(shape[0]), int(shape[1]))
+        self.field_shape = (sides[0], sides[1])
         self._response = tf.constant(shear_response(self.field_shape), tf.complex64)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +64,7 @@ class KaiserSquires:
         -------
         tensor of float32, shape (n, 2, y, x)
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        x = as_tensor(x)
         check_shape(tuple(x.shape), self.field_shape)
         modes = tf.signal.rfft2d(x)
         return tf.signal.irfft2d(modes[:, None] * self._response, self.field_shape)
@@ -78,7 +80,7 @@ class KaiserSquires:
         -------
         tensor of float32, shape (n, y, x)
         """
-        y = tf.convert_to_tensor(y, tf.float32)
+        y = as_tensor(y, "y")
         check_shape(tuple(y.shape), (2, *self.field_shape))
         modes = tf.signal.rfft2d(y)
         return tf.signal.irfft2d(tf.reduce_sum(modes * self._response, 1), self.field_shape)

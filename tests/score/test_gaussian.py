@@ -64,6 +64,10 @@ def test_sample_knows_nothing_of_its_users_noise():
         (lambda p: p.score(np.zeros((SIDE, SIDE)), 1.0), r"field\[None\]"),
         (lambda p: p.score(np.zeros((1, SIDE, SIDE)), -1.0), "not negative"),
         (lambda p: p.score(np.zeros((2, SIDE, SIDE)), [1.0, 2.0, 3.0]), "3 noise levels"),
+        (lambda p: p.sample(1, seed=1, shape=(SIDE, 8)), r"\(16, 16\), not \(16, 8\)"),
+        (lambda p: p.sample(1, seed=1, shape=SIDE), "GaussianPrior of the other shape"),
+        (lambda p: p.log_prob(np.zeros((1, SIDE, SIDE)), sigma=[0.1, 0.2]), "one number for all"),
+        (lambda p: p.log_prob(np.zeros((1, SIDE, SIDE)), sigma=-0.1), "not negative"),
         (lambda p: score.GaussianPrior(lambda k: 1.0 / k, (4, 4)), "asked at 0 too"),
         (lambda p: score.GaussianPrior(np.ones((4, 4)), (4, 4)), r"\(4, 3\)"),
     ],
@@ -72,6 +76,17 @@ def test_sample_knows_nothing_of_its_users_noise():
 def test_bad_input_is_named(prior, ask, words):
     with pytest.raises(FieldError, match=words):
         ask(prior)
+
+
+def test_shape_of_a_sample_may_be_given_as_to_a_module(prior):
+    same = prior.sample(2, seed=3, shape=(SIDE, SIDE))
+    np.testing.assert_array_equal(same, prior.sample(2, seed=3))
+
+
+def test_precision_of_a_tensor_does_not_matter(prior):
+    x = tf.constant(prior.sample(1, seed=1), tf.float64)
+    sigma = tf.constant(0.5, tf.float64)
+    np.testing.assert_array_equal(prior.score(x, sigma), prior.score(x.numpy(), 0.5))
 
 
 def test_score_works_inside_a_graph(prior):

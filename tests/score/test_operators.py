@@ -91,7 +91,13 @@ def test_downsampling_keeps_the_flux():
         (lambda: score.Blur(np.ones((4, 3))), "psf"),
         (lambda: score.Blur(np.full((3, 3), np.nan)), "psf"),
         (lambda: score.Blur(np.ones((3, 3)), 0), "factor"),
+        (lambda: score.Blur(np.ones((3, 3)), 1.5), "factor"),
+        (lambda: score.Blur("wide"), "psf"),
         (lambda: score.Blur(np.ones((3, 3)), 2).forward(np.ones((1, 5, 4))), "x"),
+        (lambda: score.KaiserSquires((16, 16, 2)), "shape"),
+        (lambda: score.KaiserSquires((16.5, 16)), "shape"),
+        (lambda: score.KaiserSquires((16,)), "shape"),
+        (lambda: score.KaiserSquires(16), "shape"),
     ],
 )
 def test_operator_that_makes_no_sense_is_refused(make, name):
@@ -106,8 +112,30 @@ def test_operator_that_makes_no_sense_is_refused(make, name):
         lambda: score.MaskedFourier(np.ones((4, 3), bool), 4).forward(np.ones((1, 6, 6))),
         lambda: score.KaiserSquires((4, 4)).forward(np.ones((1, 6, 6))),
         lambda: score.KaiserSquires((4, 4)).adjoint(np.ones((1, 2, 6, 6))),
+        lambda: score.Blur(np.ones((3, 3))).forward(np.ones((4, 4))),
+        lambda: score.Blur(np.ones((3, 3))).forward(np.ones((1, 2, 4, 4))),
+        lambda: score.Blur(np.ones((3, 3))).adjoint(np.ones((4, 4))),
     ],
 )
 def test_fields_of_another_size_are_refused(see):
     with pytest.raises(FieldError):
         see()
+
+
+def test_factor_may_be_a_whole_number_of_numpy():
+    seen = score.Blur(np.ones((1, 1)), np.int64(2)).forward(np.ones((1, 4, 4)))
+    np.testing.assert_allclose(seen, np.full((1, 2, 2), 4.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("operator", "shape"), OPERATORS)
+def test_precision_of_a_tensor_does_not_matter(operator, shape, rng):
+    x = tf.constant(rng.standard_normal((2, *shape)), tf.float64)
+    seen = operator.forward(x)
+    np.testing.assert_array_equal(seen, operator.forward(x.numpy()))
+    y = tf.cast(seen, tf.float64)
+    np.testing.assert_array_equal(operator.adjoint(y), operator.adjoint(y.numpy()))
+
+
+def test_masked_fields_are_refused():
+    with pytest.raises(FieldError, match="Fill them"):
+        score.Identity().forward(np.ma.masked_less([[[-1.0, 0.0]]], 0.0))

@@ -65,6 +65,23 @@ def test_levels_may_differ_from_point_to_point(moons):
     np.testing.assert_allclose(both[1:], moons.score(x[1:], 1.0), rtol=1e-4, atol=1e-5)
 
 
+def test_no_fields_have_no_densities(moons):
+    assert moons.log_prob(np.zeros((0, 2))).shape == (0,)
+
+
+def test_precision_of_a_tensor_does_not_matter(moons):
+    x = tf.constant([[0.1, 0.2]], tf.float64)
+    level = tf.constant(0.5, tf.float64)
+    np.testing.assert_array_equal(moons.score(x, level), moons.score(x.numpy(), 0.5))
+
+
+@pytest.mark.parametrize("shape", [None, 64, (0, 0), (-8, 8), (32.0, 32.0), (32,), (8, 8, 8), "no"])
+def test_shape_that_is_none_is_refused_with_one_that_is(shape):
+    prior = score.ScorePrior("hub:kappa_score")
+    with pytest.raises(FieldError, match="several shapes.*such as shape="):
+        prior.sample(1, seed=1, shape=shape)
+
+
 def test_prior_survives_a_pickle(moons):
     copy = pickle.loads(pickle.dumps(moons))
     assert repr(copy) == repr(moons) == "galsim_hub.score.ScorePrior('hub:two_moons_score@1')"
@@ -78,7 +95,15 @@ def test_prior_survives_a_pickle(moons):
         (lambda p: p.score([[0.0, 0.0]], 1e-4), "trained for noise levels"),
         (lambda p: p.score([[0.0, 0.0]], 100.0), "trained for noise levels"),
         (lambda p: p.check_pixel_scale(0.2), "no pixel scale"),
-        (lambda p: p.sample(1, 1, shape=(3, 3)), "several shapes"),
+        (lambda p: p.sample(1, 1, shape=(3, 3)), r"makes fields of shape \(2,\), got"),
+        (lambda p: p.sample(1, 1, shape=(3,)), r"such as shape=\(2,\)"),
+        (lambda p: p.score(np.ma.masked_less([[-1.0, 0.0]], 0.0), 0.1), "1 values of x are masked"),
+        (lambda p: p.score([["one", "two"]], 0.1), "x holds what is no number"),
+        (lambda p: p.log_prob([[0.0, 0.0]], sigma=0.0), "trained for noise levels"),
+        (lambda p: p.log_prob([[0.0, 0.0]], sigma=-1.0), "finite and not negative"),
+        (lambda p: p.log_prob([[0.0, 0.0]], sigma=np.nan), "finite and not negative"),
+        (lambda p: p.log_prob([[0.0, 0.0]], sigma=[0.1, 0.2]), "one number for all fields"),
+        (lambda p: p.log_prob([[0.0, 0.0]], sigma="low"), "sigma holds what is no number"),
     ],
 )
 def test_bad_input_is_named(moons, ask, words):

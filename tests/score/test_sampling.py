@@ -205,6 +205,8 @@ def test_the_same_numbers_seen_through_something_else_are_another_run(prior, lik
         ({"step_size": np.inf}, "step_size"),
         ({"sigma": (0.1, 1.0)}, "sigma"),
         ({"sigma": (1.0, 0.0)}, "sigma"),
+        ({"sigma": 0.1}, "sigma"),
+        ({"sigma": (1.0, 0.5, 0.1)}, "sigma"),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused(prior, likelihood, changes, name):

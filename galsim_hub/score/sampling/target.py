@@ -123,11 +123,18 @@ def noise_levels(
     Raises
     ------
     SamplingError
-        If they do not fall, or the prior does not know them.
+        If they are no pair, do not fall, or the prior does not know them.
     """
     check_count("n_levels", n_levels)
     low, high = prior.sigma_range
     lowest = max(low, _LOWEST * prior.std)
+    if sigma is not None and np.shape(sigma) != (2,):
+        raise SamplingError(
+            f"sigma must be the first and the last noise level, got {sigma}. Give a pair, such as "
+            f"({min(max(prior.std, lowest), high):g}, {lowest:g}).",
+            "sigma",
+            sigma,
+        )
     first, last = (min(max(prior.std, lowest), high), lowest) if sigma is None else sigma
     if not (low * 0.999 <= last <= first <= high * 1.001 and last > 0):
         raise SamplingError(
