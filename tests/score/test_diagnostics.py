@@ -43,6 +43,25 @@ def test_a_chain_elsewhere_shows(rng):
     assert score.r_hat(chains) > 1.2
 
 
+def test_numbers_that_never_move_have_no_diagnostics(rng):
+    chains = np.stack([np.full((8, 3), 0.1), rng.standard_normal((8, 3))], axis=-1)
+    for measure in (score.r_hat, score.effective_sample_size):
+        np.testing.assert_array_equal(np.isnan(measure(chains)), [True, False])
+
+
+def test_chains_that_are_stuck_apart_show():
+    stuck = np.repeat([[0.0, 1.0]], 8, axis=0)
+    assert score.r_hat(stuck) == np.inf
+    assert score.effective_sample_size(stuck) < 4
+
+
+@pytest.mark.parametrize("measure", [score.r_hat, score.effective_sample_size])
+@pytest.mark.parametrize("shape", [(), (8,), (8, 0)])
+def test_chain_without_an_axis_of_chains_is_refused(measure, shape):
+    with pytest.raises(SamplingError, match=r"chain\[:, None\]"):
+        measure(np.zeros(shape))
+
+
 def test_too_few_draws_are_refused():
     with pytest.raises(SamplingError, match="n_draws"):
         score.r_hat(np.zeros((3, 2)))
