@@ -13,6 +13,9 @@ from .field import Field
 
 __all__ = ["ShearMap", "make_shear_map"]
 
+# Classes of weight, each with a variance of its own, and the fewest galaxies that measure one.
+_MOST_CLASSES, _FEWEST = 20, 300
+
 
 @dataclass(frozen=True, eq=False)
 class ShearMap:
@@ -81,15 +84,17 @@ def make_shear_map(
     """Average the ellipticities of a catalogue in the pixels of a field.
 
     Ellipticities are turned from the north at each galaxy to that in the middle of the map. The
-    variance of a pixel is that of one ellipticity times sum(w^2) / sum(w)^2.
+    variance of a pixel is sum(w^2 v) / sum(w)^2, where v, the variance of one ellipticity, is
+    measured among galaxies of about its weight: weights may be inverse variances or anything else.
 
     Parameters
     ----------
     catalogue : ShearCatalogue
     field : Field
     shape_noise : float, optional
-        Standard deviation of one component of an ellipticity; that of the catalogue, weighted, by
-        default, shear included: a hundredth of it or less in blank fields.
+        Standard deviation of one component of an ellipticity, whatever its weight; by default what
+        the catalogue's ellipticities have, shear included: a hundredth of it or less in blank
+        fields.
 
     Returns
     -------
@@ -114,12 +119,17 @@ def make_shear_map(
     pixel = np.rint(y[inside]).astype(int) * nx + np.rint(x[inside]).astype(int)
     weight = catalogue.weight[inside]
     turned = (catalogue.e1 + 1j * catalogue.e2)[inside] * np.exp(-2j * north[inside])
-    noise = _scatter(turned, weight) if shape_noise is None else shape_noise
-    if not (np.isfinite(noise) and noise > 0):
+    if shape_noise is None:
+        variance = _variance_by_weight(turned, weight)
+        shape_noise = float(np.sqrt(variance.min()))
+    else:
+        variance = np.full(len(weight), shape_noise**2)
+    if not (np.isfinite(variance).all() and shape_noise > 0):
         raise MassMapError(
-            f"The ellipticities scatter by {noise}: give a positive shape noise (--shape-noise).",
+            f"The ellipticities scatter by {shape_noise}: give a positive shape noise "
+            "(--shape-noise).",
             "shape_noise",
-            noise,
+            shape_noise,
         )
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,10 +142,17 @@ def make_shear_map(
     for component, values in zip(shear, (turned.real, turned.imag), strict=True):
         np.divide(total(weight * values), weights, out=component, where=is_seen)
     std = np.full((ny, nx), np.inf)
-    np.divide(noise * np.sqrt(total(weight**2)), weights, out=std, where=is_seen)
+    np.divide(np.sqrt(total(weight**2 * variance)), weights, out=std, where=is_seen)
     return ShearMap(field, shear, std, counts)
 
 
-def _scatter(ellipticity: NDArray[np.complex128], weight: NDArray[np.float64]) -> float:
-    """Return the rms of one component of an ellipticity, as it enters weighted means."""
-    return float(np.sqrt(0.5 * np.average(np.abs(ellipticity) ** 2, weights=weight**2)))
+def _variance_by_weight(
+    ellipticity: NDArray[np.complex128], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return for each galaxy the variance of a component among those of about its weight."""
+    n_classes = max(min(_MOST_CLASSES, len(weight) // _FEWEST), 1)
+    edges = np.unique(np.quantile(weight, np.arange(1, n_classes) / n_classes))
+    which = np.searchsorted(edges, weight, side="right")
+    squares = np.bincount(which, 0.5 * np.abs(ellipticity) ** 2)
+    counts = np.bincount(which)
+    return np.asarray(squares[which] / counts[which])

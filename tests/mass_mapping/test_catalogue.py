@@ -182,12 +182,30 @@ def test_field_without_galaxies_is_refused():
         make_shear_map(catalogue_of(), Field(90.0, 0.0, (10, 10)))
 
 
+@pytest.mark.parametrize("power", [-2.0, 0.0, 1.0])
+def test_noise_is_that_of_the_galaxies_whatever_their_weights_are(power):
+    rng = np.random.default_rng(5)
+    n = 20_000
+    scatter = np.where(rng.random(n) < 0.5, 0.2, 0.8)
+    ra, dec = rng.uniform(-0.5, 0.5, (2, n))
+    e1, e2 = scatter * rng.standard_normal((2, n))
+    catalogue = ShearCatalogue(ra, dec, e1, e2, scatter**power)
+    found = make_shear_map(catalogue, Field(0.0, 0.0, (80, 80), 1.0))
+    square = np.mean((found.shear / found.noise_std)[:, found.is_seen] ** 2)
+    assert square == pytest.approx(1.0, abs=0.05)
+    if power == -2.0:  # inverse variances: nothing is lost
+        single = found.noise_std[found.n_galaxies == 1]
+        assert sorted({*single.round(1)}) == [0.2, 0.8]
+
+
 def test_galaxies_without_scatter_need_a_shape_noise():
     catalogue = catalogue_of(e1=[0.0] * 3, e2=[0.0] * 3)
     field = Field(0.0, -1.0, (40, 40), 1.0)
     with pytest.raises(MassMapError, match="--shape-noise"):
         make_shear_map(catalogue, field)
     assert make_shear_map(catalogue, field, shape_noise=0.3).noise_std.min() == pytest.approx(0.3)
+    with pytest.raises(MassMapError, match="scatter by -0.3"):
+        make_shear_map(catalogue, field, shape_noise=-0.3)
 
 
 @pytest.mark.parametrize(
