@@ -164,7 +164,8 @@ def sample_annealed(
         "acceptance": np.zeros(len(plan.levels)),
         "draws": np.zeros((plan.n_draws, *shape), np.float32),
     }
-    settings = settings | {"seed": seed, "levels": plan.levels.tolist(), "data": target.identity}
+    kind = {"seed": seed, "levels": plan.levels.tolist(), "thin": plan.thin}
+    settings = settings | kind | {"data": target.identity}
     state = run_steps(
         advance,
         state,
