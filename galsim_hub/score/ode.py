@@ -12,6 +12,7 @@ Source: Karras et al. 2022 (arXiv:2206.00364), equation 1; Cox and Matthews 2002
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,8 +91,8 @@ def _correct(x: Tensor, first: Tensor, second: Tensor, width: Tensor) -> Tensor:
 def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tuple[Tensor, Tensor]:
     """Carry fields through noise levels, and add up how their density changes on the way.
 
-    The divergence of the score is estimated by Hutchinson's trace, its Jacobian seen by random
-    probes of mean square one, `trace_probes`.
+    The divergence of the score is estimated by Hutchinson's trace, its Jacobian seen by probes of
+    mean square one, `trace_probes`, the same for every field.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tu
         As of `flow`, differentiable by the fields.
     x : tensor, shape (n, ...)
     levels : tensor, shape (number of levels,)
-    probes : tensor, shape (number of probes, n, ...)
+    probes : tensor, shape (number of probes, ...)
 
     Returns
     -------
@@ -112,7 +113,7 @@ def flow_with_volume(score: Score, x: Tensor, levels: Any, probes: Tensor) -> tu
     n_steps = logs.shape[0] - 1
     axes = list(range(1, x.shape.rank))
     n_probes = probes.shape[0]
-    signs = tf.reshape(probes, [-1, *x.shape[1:]])
+    signs = tf.repeat(probes, tf.shape(x)[0], axis=0)
 
     # Traced once for both ends of a step: the network's gradient is a large graph.
     @tf.function(autograph=False)
@@ -144,13 +145,14 @@ def trace_probes(shape: tuple[int, ...], n_probes: int, seed: int) -> NDArray[np
 
     Of images, each probe sees the pixels of one colour of a lattice, as far from each other as so
     many colours allow: what pixels know of their near neighbours, which is most of the error of a
-    trace, drops out.
+    trace, drops out. Of fields of few numbers, each is probed by itself, and the trace is exact.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the fields, (n, ...).
+        Of one field.
     n_probes : int
+        At most.
     seed : int
 
     Returns
@@ -163,12 +165,15 @@ def trace_probes(shape: tuple[int, ...], n_probes: int, seed: int) -> NDArray[np
     Tang and Saad 2012, Numer. Linear Algebra Appl. 19, 485 (probing), with random signs, so that
     the estimate is unbiased whatever is left.
     """
-    signs = generator("probes", seed).integers(0, 2, size=(n_probes, *shape)) * 2 - 1
-    if len(shape) == 3 and n_probes > 1:
-        y, x = np.indices(shape[1:])
+    rng, size = generator("probes", seed), math.prod(shape)
+    if size <= n_probes:
+        return (math.sqrt(size) * np.eye(size, dtype=np.float32)).reshape(size, *shape)
+    signs = rng.integers(0, 2, size=(n_probes, *shape)) * 2 - 1
+    if len(shape) == 2 and n_probes > 1:
+        y, x = np.indices(shape)
         colour = (_lattice(n_probes) * y + x) % n_probes
         seen = colour == np.arange(n_probes)[:, None, None]
-        signs = np.sqrt(n_probes) * seen[:, None] * signs
+        signs = np.sqrt(n_probes) * seen * signs
     return signs.astype(np.float32)
 
 

@@ -280,12 +280,12 @@ class ScorePrior:
         ----------
         x : array_like, shape (n, ...)
         seed : int
-            Of the probes of Hutchinson's trace.
+            Of the probes of Hutchinson's trace, the same for every field.
         sigma : float, optional
             The level of noise behind which the density is: `density_sigma` by default.
         n_probes : int
             Random probes of the trace. Of images the error falls with their number, else with its
-            root.
+            root; as many as a field has numbers make it exact.
         n_steps : int
             Steps of the flow.
 
@@ -310,7 +310,7 @@ class ScorePrior:
         if not x.shape[0]:
             return np.zeros(0, np.float32)
         levels = levels_between(lowest, high, n_steps)
-        probes = trace_probes(tuple(x.shape), n_probes, seed)
+        probes = trace_probes(tuple(x.shape[1:]), n_probes, seed)
         end, change = self._to_noise(x, tf.constant(levels), tf.constant(probes))
         return (self._log_noise(end.numpy(), high) - change.numpy()).astype(np.float32)
 

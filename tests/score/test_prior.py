@@ -55,6 +55,12 @@ def test_log_prob_ranks_points_on_the_moons_above_the_gap(moons):
     assert np.median(inside) > outside.max() + 3
 
 
+def test_density_of_a_point_depends_neither_on_its_company_nor_on_a_seed(moons):
+    x = moons.sample(6, seed=4)
+    together = moons.log_prob(x, seed=1)
+    np.testing.assert_allclose(moons.log_prob(x[2:3], seed=2), together[2:3], atol=1e-3)
+
+
 def test_density_is_behind_the_lowest_level_where_the_card_names_none(moons):
     assert moons.density_sigma == moons.sigma_range[0]
 
@@ -151,16 +157,16 @@ def test_score_prior_has_no_bands():
 
 
 def test_log_prob_by_the_flow_is_the_gaussian_density():
-    from galsim_hub.score.ode import flow_with_volume, levels_between
+    from galsim_hub.score.ode import flow_with_volume, levels_between, trace_probes
 
     prior = score.GaussianPrior(lambda k: 1.0 / (0.3 + k) ** 2, (6, 6))
     x = tf.constant(prior.sample(2, seed=1))
     levels = levels_between(0.1, 30.0, 40)
-    signs = np.random.default_rng(1).choice([-1.0, 1.0], (30, *x.shape))
-    end, change = flow_with_volume(prior.score, x, levels, tf.constant(signs, tf.float32))
+    probes = tf.constant(trace_probes((6, 6), 36, seed=1))
+    end, change = flow_with_volume(prior.score, x, levels, probes)
     got = prior.log_prob(end, sigma=30.0) - change.numpy()
-    # Of 36 numbers; the probes of a matrix that is not diagonal leave about half a nat.
-    np.testing.assert_allclose(got, prior.log_prob(x, sigma=0.1), atol=1.5)
+    # Of 36 numbers, whose trace is exact: what is left is of the steps.
+    np.testing.assert_allclose(got, prior.log_prob(x, sigma=0.1), atol=0.1)
 
 
 def test_flow_from_noise_has_the_power_of_the_prior():
