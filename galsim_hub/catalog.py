@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import galsim
@@ -11,28 +11,16 @@ import numpy as np
 from galsim.utilities import rand_with_replacement
 from numpy.typing import ArrayLike, NDArray
 
+from .arguments import check_choice, check_index, check_positive, check_whole
 from .chromatic import apply_spiral_sed
-from .conditions import FAR, is_outside, read_conditions
 from .errors import CatalogError
 from .latents import check_rng, check_seed, seed_from_id
 from .model import GenerativeGalaxyModel
 from .pins import Pins
 from .profile import GenerativeGalaxy
 from .recipe import Recipe
-from .selection import (
-    EXCLUSION_LEVELS,
-    LIMITS,
-    as_table,
-    as_weights,
-    check_choice,
-    check_index,
-    check_positive,
-    check_whole,
-    read_table,
-    settle_limits,
-    usable_rows,
-    within_limits,
-)
+from .selection import EXCLUSION_LEVELS, LIMITS, select_rows, settle_limits
+from .tables import as_table, as_weights, read_table
 
 __all__ = ["GenerativeCatalog"]
 
@@ -58,7 +46,7 @@ class GenerativeCatalog:
         The folder of `file_name`; by default the current one, then GalSim's own.
     model : GenerativeGalaxyModel or str
         The model, or its address.
-    catalog : astropy Table, structured array or mapping of columns, optional
+    catalog : astropy Table, DataFrame, structured array or mapping of columns, optional
         Instead of a file. A column ``obj_id`` is that of `GenerativeGalaxy`; random choices
         follow a column ``weight``. So do those of a file.
     n_objects : int
@@ -67,8 +55,8 @@ class GenerativeCatalog:
         Which draw of the law it is, and which galaxies of the conditions.
     exclusion_level : {'marginal', 'bad_fits', 'bad_stamp', 'none'}
         Rows to leave out: 'marginal' those outside the trained range, the next two those without
-        numbers or so far outside that the model would refuse them, 'none' none; what is outside
-        is then as the model's `on_extrapolate` says.
+        numbers, without an id in a column of them, or so far outside that the model would refuse
+        them, 'none' none; what is outside is then as the model's `on_extrapolate` says.
     exptime, area : float, optional
         Exposure time [s] and collecting area [cm^2] to scale fluxes to.
     orig_exptime, orig_area : float, optional
@@ -87,6 +75,8 @@ class GenerativeCatalog:
         If the file cannot be read, an option makes no sense, or no row is left.
     ConditionError
         If a condition is missing or unusable.
+    SeedError
+        If a column ``obj_id`` holds no ids, or a row that is not left out has none.
     UnsupportedModuleError
         If there is no catalogue and the module does not carry the law of its conditions.
     """
@@ -147,35 +137,19 @@ class GenerativeCatalog:
         if file_name is not None:
             catalog = read_table(file_name, dir, self._model.spec)
         self._table: Any = self._draw_table(n_objects) if catalog is None else as_table(catalog)
-        self._select(exclusion_level, settle_limits(sample, limits))
+        self._orig_index = select_rows(
+            self._table,
+            self._model.spec,
+            exclusion_level,
+            settle_limits(sample, limits),
+            is_far_refused=self._model.on_extrapolate == "warn",
+        )
+        self._conditions = self._model.read_conditions(self._table[self._orig_index])
 
     def _draw_table(self, n_objects: int) -> Any:
         # GalSim takes 0 for a seed of the clock's.
         rng = galsim.BaseDeviate(1 + seed_from_id(self._seed) % (2**31 - 1))
         return as_table(self._model.sample_conditions(n_objects, rng))
-
-    def _select(self, level: str, limits: Mapping[str, float | None]) -> None:
-        spec = self._model.spec
-        self._orig_index = np.flatnonzero(usable_rows(self._table, spec, level))
-        self._orig_index = self._orig_index[self._kept(level, limits)]
-        if not len(self._orig_index):
-            raise CatalogError(
-                f"None of {len(self._table)} rows is left after limits and exclusion_level="
-                f"{level!r}. Widen the limits, or give another catalogue.",
-                "exclusion_level",
-                level,
-            )
-        self._conditions = self._model.read_conditions(self._table[self._orig_index])
-
-    def _kept(self, level: str, limits: Mapping[str, float | None]) -> NDArray[np.bool_]:
-        spec = self._model.spec
-        conditions = read_conditions(self._table[self._orig_index], spec)
-        kept = within_limits(conditions, spec, limits, self._table[self._orig_index])
-        if level == "marginal":
-            kept &= ~is_outside(conditions, spec).any(axis=1)
-        elif level != "none" and self._model.on_extrapolate == "warn":
-            kept &= ~is_outside(conditions, spec, FAR).any(axis=1)
-        return kept
 
     @property
     def model(self) -> GenerativeGalaxyModel:
@@ -341,12 +315,15 @@ class GenerativeCatalog:
         is_single = np.ndim(index) == 0
         indices = [check_index(each, self.nobjects) for each in np.atleast_1d(index).tolist()]
         galaxies: list[Any] = list(self._generate(indices, fixed, gsparams))
+        rows = self._orig_index[indices].tolist()
+        for galaxy, row in zip(galaxies, rows, strict=True):
+            galaxy.index = row  # of the original, too, of what is made of it
         if chromatic:
             galaxies = [apply_spiral_sed(galaxy, self._model.spec) for galaxy in galaxies]
         scaling = self._flux_scaling(exptime, area)
         if scaling != 1.0:
             galaxies = [galaxy * scaling for galaxy in galaxies]
-        for galaxy, row in zip(galaxies, self._orig_index[indices].tolist(), strict=True):
+        for galaxy, row in zip(galaxies, rows, strict=True):
             galaxy.index = row
         return galaxies[0] if is_single else galaxies
 

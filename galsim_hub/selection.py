@@ -1,31 +1,24 @@
-"""Which rows of a catalogue to draw galaxies from: read, usable, and within limits."""
+"""Which rows of a catalogue to draw galaxies from: usable, and within limits."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import galsim
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import check_choice, check_number
 from .chromatic import REDSHIFTS
-from .errors import CatalogError, suggest
+from .conditions import FAR, is_outside, read_conditions
+from .errors import CatalogError, SeedError, suggest
+from .latents import seed_from_id
 from .spec import InputSpec, ModuleSpec
 
 __all__ = [
     "EXCLUSION_LEVELS",
     "LIMITS",
-    "as_table",
-    "as_weights",
-    "check_choice",
-    "check_index",
-    "check_number",
-    "check_positive",
-    "check_whole",
-    "read_table",
+    "select_rows",
     "settle_limits",
     "usable_rows",
     "within_limits",
@@ -34,68 +27,9 @@ __all__ = [
 # As COSMOSCatalog's: here only 'none' and 'marginal' differ from each other and the rest.
 EXCLUSION_LEVELS = ("none", "bad_stamp", "bad_fits", "marginal")
 _FAINTEST = {"23.5": 23.5, "25.2": None}  # magnitude, of COSMOS's two samples
+_OF_FITS = ("hlr", "flux")  # columns of a catalogue that limits are on
 _NO_LIMIT_AT_ZERO = ("max_hlr", "max_flux")  # as in COSMOSCatalog
 LIMITS = tuple(f"{end}_{what}" for what in ("hlr", "flux", "mag", "z") for end in ("min", "max"))
-
-
-def as_table(catalog: Any) -> Any:
-    """Turn a structured array or a dict of columns into a table.
-
-    Parameters
-    ----------
-    catalog : astropy Table, structured array or mapping of columns
-
-    Returns
-    -------
-    astropy.table.Table
-
-    Raises
-    ------
-    CatalogError
-        If it is none of these.
-    """
-    from astropy.table import Table  # here: half a second that others need not wait
-
-    try:
-        return Table(catalog, copy=False)
-    except (TypeError, ValueError) as error:
-        raise CatalogError(
-            "catalog must be an astropy Table, a structured array or a dict of columns, got "
-            f"{type(catalog).__name__}: {error}.",
-            "catalog",
-        ) from error
-
-
-def as_weights(column: Any) -> NDArray[np.float64]:
-    """Turn a column of weights into probabilities against the largest.
-
-    Parameters
-    ----------
-    column : array_like, shape (n,)
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-
-    Raises
-    ------
-    CatalogError
-        If one is no finite number or negative, or all are zero.
-    """
-    column = np.asarray(np.ma.filled(np.ma.asarray(column), 0))
-    is_number = column.dtype.kind in "iufb"
-    weights = column.astype(np.float64) if is_number else np.full(len(column), np.nan)
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(bad) or not weights.any():
-        got = f"got {column[bad[0]]!r}" if len(bad) else "all are 0"
-        raise CatalogError(
-            f"Weights must be finite, not negative and not all 0: {got}. Mend the column 'weight', "
-            "or rename it to choose without weights.",
-            "weight",
-            column[bad[0]] if len(bad) else 0.0,
-        )
-    chances: NDArray[np.float64] = weights / weights.max()
-    return chances
 
 
 def settle_limits(
@@ -127,154 +61,62 @@ def settle_limits(
     return merged
 
 
-def check_choice(option: str, value: Any, known: Sequence[Any]) -> None:
-    """Refuse a value that is not among those known.
+def select_rows(
+    table: Any,
+    spec: ModuleSpec,
+    level: str,
+    limits: Mapping[str, float | None],
+    *,
+    is_far_refused: bool,
+) -> NDArray[np.intp]:
+    """Choose the rows that a catalogue's galaxies are made of.
 
     Parameters
     ----------
-    option : str
-    value : object
-    known : sequence
-
-    Raises
-    ------
-    CatalogError
-        If it is not.
-    """
-    if value not in known:
-        names = [name for name in known if name is not None]
-        raise CatalogError(
-            f"{option} must be one of {', '.join(map(repr, names))}, got {value!r}."
-            f"{suggest(str(value), names)}",
-            option,
-            value,
-        )
-
-
-def check_index(index: Any, n: int) -> int:
-    """Return an index of one of n rows as a Python int.
-
-    Parameters
-    ----------
-    index : int
-    n : int
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    CatalogError
-        If it is none.
-    """
-    is_whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
-    if not is_whole or not 0 <= index < n:
-        raise CatalogError(
-            f"An index must be an integer from 0 to {n - 1}, got {index!r}.", "index", index
-        )
-    return int(index)
-
-
-def check_number(**options: float | None) -> None:
-    """Refuse what is no number.
-
-    Parameters
-    ----------
-    **options : float or None
-        By name; None is left alone.
-
-    Raises
-    ------
-    CatalogError
-        If one is not.
-    """
-    for name, value in options.items():
-        if value is not None and not isinstance(value, int | float | np.number):
-            raise CatalogError(f"{name} must be a number, got {value!r}.", name, value)
-
-
-def check_positive(**options: float | None) -> None:
-    """Refuse a number that is not positive.
-
-    Parameters
-    ----------
-    **options : float or None
-        By name; None is left alone.
-
-    Raises
-    ------
-    CatalogError
-        If one is not.
-    """
-    check_number(**options)
-    for name, value in options.items():
-        if value is not None and not value > 0:
-            raise CatalogError(f"{name} must be positive, got {value!r}.", name, value)
-
-
-def check_whole(**options: object) -> None:
-    """Refuse what is no whole number above zero.
-
-    Parameters
-    ----------
-    **options : object
-        By name.
-
-    Raises
-    ------
-    CatalogError
-        If one is not.
-    """
-    for name, value in options.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            message = f"{name} must be a whole number above zero, got {value!r}."
-            raise CatalogError(message, name, value)
-
-
-def read_table(file_name: str | os.PathLike[str], folder: str | None, spec: ModuleSpec) -> Any:
-    """Read the FITS table that holds a module's conditions.
-
-    Parameters
-    ----------
-    file_name : str or path
-        Where its columns are missing, those of ``NAME_fits.fits`` beside it are taken: the
-        layout of the COSMOS catalogues.
-    folder : str or None
-        The folder; by default the current one, then GalSim's own.
+    table : astropy.table.Table
     spec : ModuleSpec
+    level : str
+        One of `EXCLUSION_LEVELS`.
+    limits : mapping of str to float or None
+        Some of `LIMITS`.
+    is_far_refused : bool
+        Whether the model refuses conditions far outside its trained range.
 
     Returns
     -------
-    astropy.table.Table
+    ndarray of int, shape (n,)
 
     Raises
     ------
     CatalogError
-        If there is no such file or it is no FITS table.
+        If a limit cannot be applied, or no row is left.
+    ConditionError
+        If a condition is missing or unusable.
+    SeedError
+        If the column ``obj_id`` names no galaxy in a row that is left.
     """
-    from astropy.table import Table  # here: half a second that others need not wait
-
-    path = Path(folder or "", file_name)
-    if folder is None and not path.exists():
-        path = Path(galsim.meta_data.share_dir, file_name)
-    try:
-        table = Table.read(path, format="fits", hdu=1)
-        parametric = path.with_name(f"{path.stem}_fits.fits")
-        if not set(spec.quantities) <= set(table.colnames) and parametric.exists():
-            table = Table.read(parametric, format="fits", hdu=1)
-    except (OSError, ValueError, IndexError) as error:
+    rows = np.flatnonzero(usable_rows(table, spec, level))
+    conditions = read_conditions(table[rows], spec)
+    kept = within_limits(conditions, spec, limits, table[rows])
+    if level == "marginal":
+        kept &= ~is_outside(conditions, spec).any(axis=1)
+    elif level != "none" and is_far_refused:
+        kept &= ~is_outside(conditions, spec, FAR).any(axis=1)
+    rows = rows[kept]
+    if not len(rows):
         raise CatalogError(
-            f"Catalogue {os.fspath(file_name)!r} cannot be read as a FITS table: {error}. Give its "
-            "path, with dir= its folder, or leave it out to draw from the module's own law.",
-            "file_name",
-            os.fspath(file_name),
-        ) from error
-    return table
+            f"None of {len(table)} rows is left after limits and exclusion_level={level!r}. Widen "
+            "the limits, or give another catalogue.",
+            "exclusion_level",
+            level,
+        )
+    if "obj_id" in table.colnames:
+        _check_ids(table["obj_id"], rows)
+    return rows
 
 
 def usable_rows(table: Any, spec: ModuleSpec, level: str) -> NDArray[np.bool_]:
-    """Tell which rows hold numbers a module can take, unless none is to be left out.
+    """Tell which rows hold numbers a module can take, and an id, unless none is to be left out.
 
     Parameters
     ----------
@@ -297,7 +139,41 @@ def usable_rows(table: Any, spec: ModuleSpec, level: str) -> NDArray[np.bool_]:
             values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
             usable &= np.isfinite(values) & ((values >= 0) | (condition.minimum < 0))
             usable &= (values != 0) | (condition.minimum <= 0)
+    if "obj_id" in table.colnames:
+        has_id = _is_id(table["obj_id"])
+        usable &= has_id | ~has_id.any()  # a column of none is for select_rows to report
     return usable
+
+
+def _is_id(column: Any) -> NDArray[np.bool_]:
+    """Tell which values name a galaxy."""
+    ids = np.ma.asarray(column)
+    usable = np.full(len(ids), ids.ndim == 1)
+    if ids.dtype.kind == "f":
+        usable &= np.isfinite(np.ma.filled(ids, np.nan)).reshape(len(ids), -1).all(axis=1)
+    elif ids.dtype.kind not in "iubSU":
+        usable &= [_has_seed(each) for each in ids.tolist()]
+    return usable & ~np.ma.getmaskarray(ids).reshape(len(ids), -1).any(axis=1)
+
+
+def _has_seed(obj_id: Any) -> bool:
+    try:
+        seed_from_id(obj_id)
+    except SeedError:
+        return False
+    return True
+
+
+def _check_ids(column: Any, rows: NDArray[np.intp]) -> None:
+    bad = rows[~_is_id(column[rows])]
+    if len(bad):
+        obj_id = column[int(bad[0])]
+        raise SeedError(
+            f"The obj_id of row {bad[0]}, {obj_id!r}, names no galaxy, as do those of {len(bad)} "
+            f"of {len(rows)} rows. Give each a finite number or a text, remove the row, or leave "
+            "such rows out by exclusion_level='bad_stamp'.",
+            obj_id,
+        )
 
 
 def within_limits(
@@ -316,7 +192,8 @@ def within_limits(
         Some of `LIMITS`, exclusive; None is no limit.
     table : astropy.table.Table
         The rows of the conditions. Size and flux are those of its columns ``hlr`` [arcsec] and
-        ``flux``, as for COSMOSCatalog, if it has them (the first of several fits).
+        ``flux`` [the card's unit], as for COSMOSCatalog, if it has them (the first of several
+        fits). Their units are converted; a row without a value is within no limit.
 
     Returns
     -------
@@ -325,7 +202,8 @@ def within_limits(
     Raises
     ------
     CatalogError
-        If a limit is unknown or no number, or on what is none of the module's conditions.
+        If a limit is unknown or no number, on what is none of the module's conditions, or on a
+        column that holds no numbers or those of another unit.
     """
     within = np.ones(len(conditions), dtype=bool)
     for name, limit in limits.items():
@@ -338,12 +216,45 @@ def within_limits(
         if limit is not None:
             check_number(**{name: limit})
             what = name[len("min_") :]
-            if what in ("hlr", "flux") and what in table.colnames:
-                values = np.asarray(table[what], float).reshape(len(table), -1)[:, 0]
+            if what in _OF_FITS and what in table.colnames:
+                values = _first_fit(name, table[what], spec)
             else:
                 values = _limited(name, conditions, spec)
             within &= values > limit if name.startswith("min_") else values < limit
     return within
+
+
+def _first_fit(limit: str, column: Any, spec: ModuleSpec) -> NDArray[np.float64]:
+    """Give what the first of several fits says [arcsec, or the card's unit of flux]."""
+    values = np.ma.asarray(column)
+    if values.dtype.kind not in "iuf":
+        raise CatalogError(
+            f"{limit} cannot be applied: column {column.name!r} holds {values.dtype}, no numbers. "
+            "Convert it to float, or rename it to limit the conditions.",
+            limit,
+        )
+    first: Any = (slice(None), *[0] * (values.ndim - 1))
+    numbers = np.ma.filled(values.astype(np.float64), np.nan)[first]
+    return numbers if column.unit is None else _convert_unit(limit, numbers, column, spec)
+
+
+def _convert_unit(
+    limit: str, values: NDArray[np.float64], column: Any, spec: ModuleSpec
+) -> NDArray[np.float64]:
+    from astropy import units  # here: few have units in hand
+
+    unit = "arcsec" if column.name == "hlr" else spec.flux.get("unit", "count")
+    pixel = units.pixel_scale((spec.pixel_size or 1.0) * units.arcsec / units.pixel)
+    try:
+        converted: NDArray[np.float64] = column.unit.to(units.Unit(unit), values, pixel)
+    except (ValueError, TypeError) as error:
+        raise CatalogError(
+            f"{limit} cannot be applied: column {column.name!r} cannot be converted from "
+            f"{column.unit} to {unit}: {error}. Give it in {unit}.",
+            limit,
+            str(column.unit),
+        ) from error
+    return converted
 
 
 def _limited(name: str, conditions: NDArray[np.float64], spec: ModuleSpec) -> NDArray[np.float64]:

@@ -7,7 +7,9 @@ import pickle
 
 import galsim
 import numpy as np
+import pandas as pd
 import pytest
+from astropy import units
 from astropy.table import Table
 
 import galsim_hub
@@ -17,6 +19,7 @@ from galsim_hub.errors import (
     ConditionError,
     PinError,
     RandomDeviateError,
+    SeedError,
     UnsupportedModuleError,
 )
 from galsim_hub.latents import seed_from_id
@@ -71,6 +74,53 @@ def test_limits_are_on_the_fits_of_a_table_that_has_them(model, catalog):
     hlr = np.stack([np.linspace(0.1, 0.7, 7), np.zeros(7)], axis=1)
     galaxies = GenerativeCatalog(model=model, catalog={**catalog, "hlr": hlr}, min_hlr=0.35)
     assert galaxies.orig_index.tolist() == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("column", "limits", "left"),
+    [
+        (np.linspace(100, 700, 7) * units.mas, {"min_hlr": 0.35}, [3, 4, 5, 6]),
+        (np.linspace(4, 28, 7) * units.pixel, {"max_hlr": 0.35}, [0, 1]),
+        (np.linspace(0.1, 0.7, 7) * units.arcsec, {"max_hlr": 0.35}, [0, 1, 2]),
+        (
+            np.ma.masked_array(np.linspace(0.1, 0.7, 7), [0, 0, 0, 1, 0, 0, 0]),
+            {"min_hlr": 0.35},
+            [4, 5, 6],
+        ),
+        (
+            np.ma.masked_array(np.linspace(0.1, 0.7, 7), [0, 1, 0, 0, 0, 0, 0]),
+            {"max_hlr": 0.35},
+            [0, 2],
+        ),
+    ],
+)
+def test_a_column_of_sizes_has_a_unit_and_may_miss_values(model, catalog, column, limits, left):
+    galaxies = GenerativeCatalog(model=model, catalog={**catalog, "hlr": column}, **limits)
+    assert galaxies.orig_index.tolist() == left
+
+
+def test_a_column_of_fluxes_is_in_the_cards_unit(counted, catalog):
+    for unit, least in ((units.count, 3.5), (units.kilocount, 3500)):
+        table = {**catalog, "flux": np.arange(7.0) * unit}
+        galaxies = GenerativeCatalog(model=counted, catalog=table, min_flux=least)
+        assert galaxies.orig_index.tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (
+            np.array(list("abcdefg")),
+            "min_hlr cannot be applied: column 'hlr' holds <U1, no numbers",
+        ),
+        (np.ones(7) * units.s, "'hlr' cannot be converted from s to arcsec.*Give it in arcsec"),
+    ],
+)
+def test_a_column_that_no_limit_can_be_on_is_refused(model, catalog, column, said):
+    catalog["hlr"] = column
+    assert len(GenerativeCatalog(model=model, catalog=catalog)) == 7
+    with pytest.raises(CatalogError, match=said):
+        GenerativeCatalog(model=model, catalog=catalog, min_hlr=0.1)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +180,31 @@ def test_a_column_of_ids_names_the_galaxies(model, catalog):
     assert galaxies.makeGalaxy(0).seed == seed_from_id(f"gal-{galaxies.getOrigIndex(0)}")
 
 
+@pytest.mark.parametrize(
+    ("ids", "left"),
+    [
+        (np.array([0.5, np.nan, 2, 3, np.inf, 5, 6]), [0, 2, 3, 5, 6]),
+        (np.ma.masked_array(np.arange(7), [0, 0, 0, 1, 0, 0, 0]), [0, 1, 2, 4, 5, 6]),
+        (np.array(["a", None, 3, 4.5, ("b", 1), np.nan, [1]], object), [0, 2, 3, 4]),
+    ],
+)
+def test_rows_without_an_id_are_left_out_unless_asked_for(model, catalog, ids, left):
+    catalog["obj_id"] = ids
+    galaxies = GenerativeCatalog(model=model, catalog=catalog)
+    assert galaxies.orig_index.tolist() == left
+    seeds = [galaxies.recipe(index).seed for index in range(len(left))]
+    assert seeds == [seed_from_id(ids.tolist()[row]) for row in left]
+    bad = min(set(range(7)) - set(left))
+    with pytest.raises(SeedError, match=f"obj_id of row {bad}, .*{7 - len(left)} of 7 rows"):
+        GenerativeCatalog(model=model, catalog=catalog, exclusion_level="none")
+
+
+@pytest.mark.parametrize("ids", [np.full(7, np.nan), np.ones((7, 2))])
+def test_a_column_that_holds_no_ids_is_refused(model, catalog, ids):
+    with pytest.raises(SeedError, match="obj_id of row 0, .* names no galaxy.*7 of 7 rows"):
+        GenerativeCatalog(model=model, catalog={**catalog, "obj_id": ids})
+
+
 def test_another_seed_gives_other_galaxies_of_the_same_conditions(model, catalog, galaxies):
     others = GenerativeCatalog(model=model, catalog=catalog, seed=1)
     assert others != galaxies
@@ -180,6 +255,7 @@ def test_exposure_time_and_area_scale_the_flux(model, catalog, galaxies):
     assert galaxy.flux == pytest.approx(60 * plain.flux, rel=1e-12)
     assert galaxy.index == 1
     assert galaxy.original == plain
+    assert galaxy.original.index == galaxy.shear(g1=0.1).original.index == 1
     own = GenerativeCatalog(model=model, catalog=catalog, exptime=30, orig_exptime=60)
     assert own.makeGalaxy(1).flux == pytest.approx(0.5 * plain.flux, rel=1e-12)
 
@@ -210,6 +286,21 @@ def test_the_catalogue_may_be_a_table_an_array_or_a_file(model, catalog, galaxie
         {"file_name": "mine.fits", "dir": str(tmp_path)},
     ):
         assert GenerativeCatalog(model=model, **given) == galaxies
+
+
+def test_the_catalogue_may_be_all_that_a_model_takes(model, catalog, galaxies):
+    frame = pd.DataFrame(catalog, index=np.arange(7) + 40)
+    assert GenerativeCatalog(model=model, catalog=frame) == galaxies
+    ids = pd.Series(["a", None, "c", "d", "e", "f", "g"])
+    named = GenerativeCatalog(model=model, catalog=pd.DataFrame({**catalog, "obj_id": ids}))
+    assert named.orig_index.tolist() == [0, 2, 3, 4, 5, 6]
+    for scalar in (0.7, np.float32(0.75), 0.7 * units.dimensionless_unscaled):
+        same = GenerativeCatalog(model=model, catalog={**catalog, "zphot": scalar})
+        expected = model.sample({**catalog, "zphot": scalar}, obj_ids=range(7))
+        for one, other in zip(same.makeGalaxy(range(7)), expected, strict=True):
+            assert one.conditions == other.conditions
+    one = {"flux_radius": 0.3 * units.arcsec, "mag_auto": 22, "zphot": 0.7}
+    assert GenerativeCatalog(model=model, catalog=one).orig_index.tolist() == [0]
 
 
 def test_units_are_converted(model, catalog, galaxies):
@@ -272,6 +363,7 @@ def test_a_catalogue_survives_a_pickle(galaxies):
         ({"index": 1, "n_random": 2}, "index or n_random"),
         ({"gal_type": "sersic"}, "gal_type must be one of 'real', 'parametric'"),
         ({"index": 1, "area": 0.0}, "area must be positive"),
+        ({"index": 1, "exptime": np.inf}, "exptime must be positive and finite"),
         ({"index": 1, "chromatic": True}, "F814W only"),
     ],
 )
@@ -292,8 +384,10 @@ def test_an_rng_that_is_not_galsims_is_refused(galaxies):
         ({"file_name": "a.fits"}, "file_name or catalog, not both"),
         ({"catalog": 3}, "must be an astropy Table"),
         ({"exclusion_level": "some"}, "exclusion_level must be one of"),
-        ({"exptime": 0}, "exptime must be positive, got 0"),
+        ({"exptime": 0}, "exptime must be positive and finite, got 0"),
         ({"orig_area": -1.0}, "orig_area must be positive"),
+        ({"exptime": np.inf}, "exptime must be positive and finite, got inf"),
+        ({"area": np.nan}, "area must be positive and finite, got nan"),
         ({"sample": "24"}, "sample must be one of"),
         ({"exptime": "a"}, "exptime must be a number, got 'a'"),
         ({"n_objects": -1}, "n_objects must be a whole number above zero, got -1"),
@@ -301,6 +395,7 @@ def test_an_rng_that_is_not_galsims_is_refused(galaxies):
         ({"min_hlr": "big"}, "min_hlr must be a number, got 'big'"),
         ({"min_size": 1}, "'min_size' is no limit"),
         ({"min_flux": 1}, "flux does not follow"),
+        ({"catalog": {"flux_radius": [8.0, 9.0], "zphot": [0.5]}}, "columns of one length"),
         ({"max_z": 0.01}, "None of 7 rows is left"),
     ],
 )
