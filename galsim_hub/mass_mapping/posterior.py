@@ -53,7 +53,7 @@ def sample_gaussian(
     Raises
     ------
     MassMapError
-        If the checkpoint is of other data, another prior or another seed.
+        If the checkpoint is of other data, another prior or another seed, or is none.
     """
     mark = hashlib.sha256(posterior.fingerprint() + str(seed).encode()).hexdigest()
     samples = np.zeros((n_samples, *posterior.shape), np.float32)
@@ -148,18 +148,26 @@ def sample_learned(
 
 
 def _load(path: Path | None, mark: str) -> NDArray[np.float32]:
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return np.zeros((0, 1, 1), np.float32)
-    with np.load(path) as stored:
-        if "mark" not in stored or str(stored["mark"]) != mark:
-            raise MassMapError(
-                f"{path} is of a run with another catalogue, prior or seed. Delete it, or choose "
-                "another folder.",
-                "checkpoint",
-                str(path),
-            )
-        samples: NDArray[np.float32] = stored["samples"]
-        return samples
+    try:
+        with path.open("rb") as stream, np.load(stream) as stored:
+            if str(stored["mark"]) == mark:
+                samples: NDArray[np.float32] = stored["samples"]
+                return samples
+    except Exception as error:  # zip, zlib, pickle and numpy each have their own
+        raise MassMapError(
+            f"{path} is no checkpoint that can be read ({type(error).__name__}). Delete it, or "
+            "choose another file.",
+            "checkpoint",
+            str(path),
+        ) from error
+    raise MassMapError(
+        f"{path} is of a run with another catalogue, prior or seed. Delete it, or choose "
+        "another folder.",
+        "checkpoint",
+        str(path),
+    )
 
 
 def _save(path: Path, mark: str, samples: NDArray[np.float32]) -> None:

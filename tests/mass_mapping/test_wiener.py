@@ -107,6 +107,23 @@ def test_checkpoint_of_another_seed_is_refused(shear_map, power, tmp_path):
         sample_gaussian(posterior, 2, seed=2, checkpoint=file)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-50]),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("notes"),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+)
+def test_file_that_is_no_checkpoint_is_refused(shear_map, power, tmp_path, damage):
+    posterior, file = GaussianPosterior(shear_map, power), tmp_path / "checkpoint.npz"
+    sample_gaussian(posterior, 2, seed=1, checkpoint=file)
+    damage(file)
+    with pytest.raises(MassMapError, match="is no checkpoint .* Delete it, or choose"):
+        sample_gaussian(posterior, 2, seed=1, checkpoint=file)
+
+
 def test_field_of_the_prior_has_the_power_that_was_asked_for():
     field, table = Field(0.0, 0.0, (48, 48), 1.0), SpectrumTable([100.0, 1e5], [1e-9, 1e-9])
     # Noise of a hundred a pixel tells nothing.

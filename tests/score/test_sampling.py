@@ -186,6 +186,14 @@ def test_interrupted_run_ends_with_the_same_samples(
         sampler(prior, likelihood, start + 1, checkpoint=path, **settings)
 
 
+def test_as_many_steps_in_another_order_are_another_run(prior, likelihood, tmp_path):
+    start, path = np.zeros((2, SIDE, SIDE)), tmp_path / "field.npz"
+    settings = {"seed": 8, "n_levels": 1, "n_draws": 2, "checkpoint": path}
+    score.annealed_hmc(prior, likelihood, start, n_warmup=2, thin=2, **settings)
+    with pytest.raises(SamplingError, match="other data, settings"):
+        score.annealed_hmc(prior, likelihood, start, n_warmup=4, thin=1, **settings)
+
+
 def test_the_same_numbers_seen_through_something_else_are_another_run(prior, likelihood, tmp_path):
     start, path = np.zeros((2, SIDE, SIDE)), tmp_path / "field.npz"
     settings = {"seed": 8, "n_levels": 1, "checkpoint": path}
@@ -194,6 +202,56 @@ def test_the_same_numbers_seen_through_something_else_are_another_run(prior, lik
     blurred = score.GaussianLikelihood(blur, likelihood.data[0].numpy(), NOISE)
     with pytest.raises(SamplingError, match="other data, settings"):
         score.maximum_a_posteriori(prior, blurred, start, **settings)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def spoil(path):
+    whole = bytearray(path.read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 100] = bytes(100)
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        spoil,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("notes"),
+        lambda path: np.save(path.open("wb"), np.zeros(3)),
+        lambda path: np.savez(path.open("wb"), mine=np.zeros(3)),
+        lambda path: np.savez(path.open("wb"), mark=np.array({}, dtype=object)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_file_that_is_no_checkpoint_is_refused_and_kept(prior, likelihood, tmp_path, damage):
+    start, path = prior.sample(2, seed=1), tmp_path / "chains.npz"
+    settings = {"seed": 8, "n_levels": 1, "checkpoint": path}
+    score.maximum_a_posteriori(prior, likelihood, start, **settings)
+    damage(path)
+    before = path.read_bytes()
+    with pytest.raises(SamplingError, match="is no checkpoint .* Delete it, or choose"):
+        score.maximum_a_posteriori(prior, likelihood, start, **settings)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["folder", "file/chains.npz"])
+def test_checkpoint_that_cannot_be_written_is_found_before_sampling(
+    prior, likelihood, tmp_path, name
+):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+
+    def sampled(done, total):
+        raise AssertionError("a step was taken")
+
+    settings = {"seed": 8, "checkpoint": tmp_path / name, "progress": sampled}
+    with pytest.raises(SamplingError, match="No checkpoint can be written"):
+        score.maximum_a_posteriori(prior, likelihood, np.zeros((1, SIDE, SIDE)), **settings)
 
 
 @pytest.mark.parametrize(

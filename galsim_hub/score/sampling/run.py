@@ -59,10 +59,13 @@ def run_steps(
     Raises
     ------
     SamplingError
-        If the checkpoint is another run's, or a field is not finite any more.
+        If the checkpoint is another run's, none or cannot be written, or a field is not finite any
+        more.
     """
     path = None if checkpoint is None else Path(checkpoint)
     mark = _fingerprint(settings, state, n_steps)
+    if path is not None:
+        _check_place(path)
     first, state = _load(path, mark, state)
     saved = time.monotonic()
     for step in range(first, n_steps):
@@ -89,22 +92,51 @@ def _fingerprint(settings: Mapping[str, Any], state: State, n_steps: int) -> str
 
 
 def _load(path: Path | None, mark: str, state: State) -> tuple[int, State]:
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return 0, state
-    with np.load(path) as stored:
-        if str(stored["mark"]) != mark:
-            raise SamplingError(
-                f"Checkpoint {path} is of a run with other data, settings or starting fields. "
-                "Delete it, or choose another file.",
-                "checkpoint",
-                str(path),
-            )
-        return int(stored["step"]), {name: stored[f"state/{name}"] for name in state}
+    try:
+        with path.open("rb") as stream, np.load(stream) as stored:
+            found = str(stored["mark"])
+            if found == mark:
+                return int(stored["step"]), {name: stored[f"state/{name}"] for name in state}
+    except Exception as error:  # zip, zlib, pickle and numpy each have their own
+        raise SamplingError(
+            f"{path} is no checkpoint that can be read ({type(error).__name__}). Delete it, or "
+            "choose another file.",
+            "checkpoint",
+            str(path),
+        ) from error
+    raise SamplingError(
+        f"Checkpoint {path} is of a run with other data, settings or starting fields. "
+        "Delete it, or choose another file.",
+        "checkpoint",
+        str(path),
+    )
+
+
+def _check_place(path: Path) -> None:
+    """Check before a long run that its checkpoint can be written."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _part_of(path)
+        part.open("wb").close()
+        part.unlink()
+    except OSError as error:
+        raise SamplingError(
+            f"No checkpoint can be written to {path}: {error}. Choose another file.",
+            "checkpoint",
+            str(path),
+        ) from error
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 def _save(path: Path, mark: str, step: int, state: State) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    part = _part_of(path)
     with part.open("wb") as stream:
         arrays = {f"state/{name}": values for name, values in state.items()}
         np.savez(stream, mark=mark, step=step, **arrays)  # type: ignore[arg-type]
