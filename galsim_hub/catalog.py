@@ -41,7 +41,7 @@ class GenerativeCatalog:
         ``real_galaxy_catalog_25.2_fits.fits`` or the catalogue beside it. By default the
         conditions are drawn from the law that the module carries.
     sample : {'25.2', '23.5'}, optional
-        COSMOS's samples by their limiting magnitude: the latter sets ``max_mag``.
+        COSMOS's samples by their limiting magnitude: the latter sets ``max_mag``. Not with a file.
     dir : str, optional
         The folder of `file_name`; by default the current one, then GalSim's own.
     model : GenerativeGalaxyModel or str
@@ -123,6 +123,14 @@ class GenerativeCatalog:
         check_choice("exclusion_level", exclusion_level, EXCLUSION_LEVELS)
         if file_name is not None and catalog is not None:
             raise CatalogError("Give file_name or catalog, not both.", "catalog", catalog)
+        if file_name is not None and sample is not None:
+            message = (
+                "Give file_name or sample, not both: max_mag=23.5 limits a file as '23.5' does."
+            )
+            raise CatalogError(message, "sample", sample)
+        if file_name is None and dir is not None:
+            message = "dir is the folder of file_name, which is missing. Give that, or no dir."
+            raise CatalogError(message, "dir", dir)
         if not isinstance(model, GenerativeGalaxyModel):
             model = GenerativeGalaxyModel(model)
         self._model = model
@@ -236,9 +244,12 @@ class GenerativeCatalog:
 
         Raises
         ------
+        CatalogError
+            If `n_random` is no whole number above zero, or the weights choose nothing.
         RandomDeviateError
             If `rng` is no GalSim deviate.
         """
+        check_whole(n_random=n_random)
         deviate, weights = check_rng(rng), None
         if "weight" in self._table.colnames:
             weights = as_weights(self._table["weight"][self._orig_index])
@@ -275,7 +286,8 @@ class GenerativeCatalog:
         noise_pad_size : float
             Of no effect: there is no noise to pad.
         deep : bool
-            Of no effect but a warning, as for COSMOS's sample 25.2.
+            Of no effect but a warning, as for COSMOS's sample 25.2: COSMOSCatalog makes galaxies
+            of '23.5' fainter and smaller, here max_mag and the conditions say how faint they are.
         sersic_prec : float
             Of no effect: there is no Sersic index to round.
         rng : galsim.BaseDeviate, optional

@@ -9,7 +9,7 @@ import galsim
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import PinError
+from .errors import PinError, suggest
 
 __all__ = ["Pins", "measure_half_light_radius"]
 
@@ -38,6 +38,7 @@ class Pins(NamedTuple):
         half_light_radius: float | None = None,
         mag: float | None = None,
         zeropoint: float | None = None,
+        **unknown: Any,
     ) -> Pins:
         """Check what a user gave, a magnitude turned into a flux.
 
@@ -48,6 +49,8 @@ class Pins(NamedTuple):
             [arcsec].
         mag, zeropoint : float, optional
             Instead of a flux: 10**(-0.4 (mag - zeropoint)).
+        **unknown : object
+            What a user took for one of these; refused.
 
         Returns
         -------
@@ -56,8 +59,16 @@ class Pins(NamedTuple):
         Raises
         ------
         PinError
-            If they contradict each other, or one makes no sense.
+            If they contradict each other, or one makes no sense or is unknown.
         """
+        known = ("flux", "half_light_radius", "mag", "zeropoint")
+        for name, value in unknown.items():
+            raise PinError(
+                f"{name!r} is no option and cannot be pinned: what can be is {', '.join(known)}."
+                f"{suggest(name, known)}",
+                name,
+                value,
+            )
         given = {"flux": flux, "mag": mag, "zeropoint": zeropoint}
         given["half_light_radius"] = half_light_radius
         numbers = {name: _check_number(name, value) for name, value in given.items()}

@@ -68,6 +68,8 @@ def test_flux_and_size_can_be_pinned(galaxies):
     assert one.stamp.tobytes() == galaxies.makeGalaxy(1).stamp.tobytes()
     with pytest.raises(PinError, match="zeropoint is missing"):
         galaxies.makeGalaxy(0, mag=22.0)
+    with pytest.raises(PinError, match="'hlr' is no option.*half_light_radius, mag, zeropoint"):
+        galaxies.makeGalaxy(0, hlr=3)
 
 
 def test_limits_are_on_the_fits_of_a_table_that_has_them(model, catalog):
@@ -361,6 +363,8 @@ def test_a_catalogue_survives_a_pickle(galaxies):
         ({"index": True}, "integer from 0 to 6, got True"),
         ({"index": [1, 1.5]}, "integer from 0 to 6, got 1.0"),
         ({"index": 1, "n_random": 2}, "index or n_random"),
+        ({"n_random": 2.0}, "n_random must be a whole number above zero, got 2.0"),
+        ({"n_random": 0}, "n_random must be a whole number above zero, got 0"),
         ({"gal_type": "sersic"}, "gal_type must be one of 'real', 'parametric'"),
         ({"index": 1, "area": 0.0}, "area must be positive"),
         ({"index": 1, "exptime": np.inf}, "exptime must be positive and finite"),
@@ -383,6 +387,12 @@ def test_an_rng_that_is_not_galsims_is_refused(galaxies):
         ({"catalog": None, "file_name": "no_such.fits"}, "'no_such.fits' cannot be read"),
         ({"file_name": "a.fits"}, "file_name or catalog, not both"),
         ({"catalog": 3}, "must be an astropy Table"),
+        (
+            {"catalog": None, "file_name": "a.fits", "sample": "25.2"},
+            "file_name or sample, not both",
+        ),
+        ({"dir": "data"}, "dir is the folder of file_name, which is missing"),
+        ({"catalog": None, "dir": "data", "sample": "25.2"}, "dir is the folder of file_name"),
         ({"exclusion_level": "some"}, "exclusion_level must be one of"),
         ({"exptime": 0}, "exptime must be positive and finite, got 0"),
         ({"orig_area": -1.0}, "orig_area must be positive"),
