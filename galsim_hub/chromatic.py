@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import galsim
 
-from .errors import CatalogError, ConditionError
+from .errors import CatalogError, ConditionError, PinError
 from .profile import GenerativeGalaxy
 from .spec import ModuleSpec
 
@@ -50,13 +51,51 @@ def apply_sed(
 
     Raises
     ------
+    CatalogError
+        If `galaxy` has a spectrum already, or an argument is of another type.
     ConditionError
-        If no redshift is given and the galaxy has none.
+        If no redshift is given and the galaxy has none, or it is no number above -1.
+    PinError
+        If the flux is no finite number, or the galaxy has none that a spectrum could scale.
     """
-    if redshift is None:
-        redshift = find_redshift(galaxy)
-    observed = sed.atRedshift(redshift).withFlux(galaxy.flux if flux is None else flux, bandpass)
-    return galaxy.withFlux(1.0) * observed
+    _check_types(galaxy, sed, bandpass)
+    redshift = find_redshift(galaxy) if redshift is None else _number(redshift)
+    if not -1 < redshift < math.inf:
+        message = (
+            f"redshift must be a finite number above -1, got {redshift}. Mend or leave it out."
+        )
+        raise ConditionError(message, "redshift", redshift)
+    total = galaxy.flux if flux is None else _number(flux)
+    if not math.isfinite(total) or galaxy.flux == 0:
+        raise PinError(
+            f"A spectrum cannot scale a galaxy of flux {galaxy.flux} to {total}. Give a galaxy "
+            "with light, and as flux a finite number or none.",
+            "flux",
+            total,
+        )
+    return galaxy.withFlux(1.0) * sed.atRedshift(redshift).withFlux(total, bandpass)
+
+
+def _check_types(galaxy: object, sed: object, bandpass: object) -> None:
+    if isinstance(galaxy, galsim.ChromaticObject):
+        message = "The galaxy has a spectrum already. Give the one that it was made of."
+        raise CatalogError(message, "galaxy", galaxy)
+    given = {"galaxy": galaxy, "sed": sed, "bandpass": bandpass}
+    wanted = {"galaxy": galsim.GSObject, "sed": galsim.SED, "bandpass": galsim.Bandpass}
+    for name, value in given.items():
+        if not isinstance(value, wanted[name]):
+            raise CatalogError(
+                f"{name} must be a galsim.{wanted[name].__name__}, got {value!r}. Build one first.",
+                name,
+                value,
+            )
+
+
+def _number(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # which is what is found out
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def apply_spiral_sed(galaxy: GenerativeGalaxy, spec: ModuleSpec) -> galsim.ChromaticObject:

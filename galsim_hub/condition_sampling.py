@@ -49,13 +49,15 @@ class ConditionSampling:
         Raises
         ------
         ConditionError
-            If a given condition is unknown, unusable or not of length n.
+            If n is no whole number, or a given condition is unknown, unusable or not of length n.
         RandomDeviateError
             If `rng` is no GalSim deviate.
         UnsupportedModuleError
             If the module does not carry the law of its conditions.
         """
         population = self._population()
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+            raise ConditionError(f"n must be a whole number, 0 or more, got {n!r}.", None, n)
         known = _read_given(given, n, self._spec, self._on_extrapolate)
         normals = standard_normals(choose_seeds(n, rng), len(self._spec.inputs) + 1)
         drawn = population.sample(normals.astype(float), known)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import SeedError
 from .pins import Pins, measure_half_light_radius
-from .recipe import Recipe, StampSource, choose_seeds
+from .recipe import Recipe, StampSource, check_source, choose_seeds
 from .trimming import StampProfile
 
 __all__ = ["GenerativeGalaxy", "Interpolation"]
@@ -87,6 +87,8 @@ class GenerativeGalaxy(galsim.GSObject):
 
     Raises
     ------
+    UnknownModuleError
+        If `model` is none, but its address, say.
     ConditionError
         If a condition is missing or unusable.
     SeedError
@@ -135,6 +137,7 @@ class GenerativeGalaxy(galsim.GSObject):
         gsparams: galsim.GSParams | None = None,
         **conditions: Any,
     ) -> None:
+        check_source(model)
         options = {"half_light_radius": half_light_radius, "mag": mag, "zeropoint": zeropoint}
         # The module format reserves the other names, but not these.
         for name in model.quantities:

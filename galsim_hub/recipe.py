@@ -10,10 +10,10 @@ import galsim
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import ConditionError, LatentError, SeedError, suggest
+from .errors import ConditionError, LatentError, SeedError, UnknownModuleError, suggest
 from .latents import check_rng, check_seed, draw_seed, seed_from_id
 
-__all__ = ["Recipe", "StampSource", "choose_seeds"]
+__all__ = ["Recipe", "StampSource", "check_source", "choose_seeds"]
 
 
 class StampSource(Protocol):
@@ -46,6 +46,26 @@ class StampSource(Protocol):
     def generate_from_latents(self, latents: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make the stamps of latent codes, shape (n, y, x)."""
         ...
+
+
+def check_source(model: object) -> None:
+    """Refuse what is no model, such as the address of one.
+
+    Parameters
+    ----------
+    model : object
+
+    Raises
+    ------
+    UnknownModuleError
+        If it has no conditions to ask for.
+    """
+    if not hasattr(model, "quantities"):
+        remedy = f"GenerativeGalaxyModel({model!r})" if isinstance(model, str) else "one"
+        raise UnknownModuleError(
+            f"A galaxy is made of a GenerativeGalaxyModel, got {model!r}. Give {remedy}.",
+            str(model),
+        )
 
 
 @dataclass(frozen=True)

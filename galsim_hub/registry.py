@@ -134,6 +134,12 @@ def locate(file_name: str | os.PathLike[str], *, allow_unverified: bool = False)
     UnsafeModuleError
         If the archive is hostile, or an address has no sha256 or is not https.
     """
+    if not isinstance(file_name, str | os.PathLike):
+        raise UnknownModuleError(
+            f"A module's address must be a text or a path, got {file_name!r}. Give one such as "
+            "'hub:cosmos', or the path of a module's folder.",
+            repr(file_name),
+        )
     address = os.fspath(file_name)
     if address.startswith("hub:"):
         return _locate_release(address)

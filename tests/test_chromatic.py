@@ -9,7 +9,7 @@ import pytest
 import galsim_hub
 from galsim_hub import GenerativeGalaxy, apply_sed
 from galsim_hub.chromatic import find_generated
-from galsim_hub.errors import ConditionError
+from galsim_hub.errors import CatalogError, ConditionError, PinError
 
 DRAW = {"nx": 48, "ny": 48, "scale": 0.1}
 PSF = galsim.Gaussian(fwhm=0.3)
@@ -84,6 +84,36 @@ def test_a_galaxy_without_a_redshift_wants_one(model, sed, bands):
     with pytest.raises(ConditionError, match="no redshift.*Give redshift="):
         apply_sed(galaxy, sed, bands[0])
     assert apply_sed(galaxy, sed, bands[0], redshift=0.3).sed.redshift == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("redshift", [np.nan, np.inf, -1, "high"])
+def test_a_redshift_that_makes_no_sense_is_refused(galaxy, sed, bands, redshift):
+    with pytest.raises(ConditionError, match="redshift must be a finite number above -1"):
+        apply_sed(galaxy, sed, bands[0], redshift=redshift)
+
+
+@pytest.mark.parametrize(("factor", "flux"), [(0, None), (0, 3.0), (1, np.nan), (1, "bright")])
+def test_a_flux_that_no_spectrum_can_have_is_refused(galaxy, sed, bands, factor, flux):
+    with pytest.raises(PinError, match="A spectrum cannot scale a galaxy of flux"):
+        apply_sed(galaxy * factor, sed, bands[0], flux=flux)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"sed": "CWW_Sbc_ext.sed"}, "sed must be a galsim.SED, got 'CWW_Sbc_ext.sed'"),
+        ({"bandpass": "r"}, "bandpass must be a galsim.Bandpass, got 'r'"),
+        ({"galaxy": None}, "galaxy must be a galsim.GSObject, got None"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(galaxy, sed, bands, wrong, said):
+    with pytest.raises(CatalogError, match=said):
+        apply_sed(**{"galaxy": galaxy, "sed": sed, "bandpass": bands[0], **wrong})
+
+
+def test_a_galaxy_takes_one_spectrum_only(galaxy, sed, bands):
+    with pytest.raises(CatalogError, match="has a spectrum already"):
+        apply_sed(apply_sed(galaxy, sed, bands[0]), sed, bands[0])
 
 
 def test_the_generated_galaxy_is_found_in_what_was_made_of_it(galaxy, sed, bands):

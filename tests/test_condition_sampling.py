@@ -95,6 +95,12 @@ def test_unusable_given_condition_is_an_error(lawful, given, match):
         lawful.sample_conditions(5, **given)
 
 
+@pytest.mark.parametrize("n", [-1, 2.5, "3", True, None])
+def test_a_number_of_galaxies_that_is_none_is_an_error(lawful, n):
+    with pytest.raises(ConditionError, match=f"n must be a whole number, 0 or more, got {n!r}"):
+        lawful.sample_conditions(n)
+
+
 def test_support_is_high_in_the_middle_low_at_the_edge_and_zero_outside(lawful, law):
     middle = [law.values[i, len(SCORES) // 2 + shift] for i, shift in enumerate((32, -32, 0))]
     rows = np.array([middle, [4.0, 19.5, 3.9], [8.0, 28.0, 0.7]])

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel
-from galsim_hub.errors import ConditionError, LatentError, PinError, RandomDeviateError, SeedError
+from galsim_hub.errors import (
+    ConditionError,
+    LatentError,
+    PinError,
+    RandomDeviateError,
+    SeedError,
+    UnknownModuleError,
+)
 from galsim_hub.recipe import Recipe
 
 FINER = galsim.GSParams(folding_threshold=1e-3, maxk_threshold=5e-4)
@@ -340,3 +347,12 @@ def test_a_missing_condition_is_named(model, conditions):
 def test_codes_of_several_galaxies_are_refused(model):
     with pytest.raises(LatentError, match="model.decode"):
         GenerativeGalaxy(model, latents=np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("hub:cosmos", r"Give GenerativeGalaxyModel\('hub:cosmos'\)"), (None, "got None. Give one")],
+)
+def test_what_is_no_model_is_refused(given, said, conditions):
+    with pytest.raises(UnknownModuleError, match=said):
+        GenerativeGalaxy(given, seed=1, **conditions)

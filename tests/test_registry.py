@@ -25,6 +25,12 @@ def bundled(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.parametrize("address", [None, 3, b"hub:cosmos"])
+def test_an_address_that_is_no_text_is_refused(address):
+    with pytest.raises(UnknownModuleError, match="must be a text or a path, got .*'hub:cosmos'"):
+        registry.locate(address)
+
+
 def test_the_newest_version_is_the_default(bundled):
     location = registry.locate("hub:cosmos")
     assert location.folder == bundled / "cosmos" / "10"
