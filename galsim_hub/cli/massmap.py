@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,17 @@ from ..mass_mapping import (
 )
 from ..mass_mapping.catalogue import COLUMNS, read_table
 from ..mass_mapping.field import PIXEL_SCALE
+from ..mass_mapping.maps import FILES, check_free
 from .text import positive, print_table, say
 
 __all__ = ["add_arguments", "run"]
 
 _CHECKPOINT = "checkpoint.npz"
+_PICTURE = "massmap.png"
+_SCALES = (
+    1e-3,
+    60.0,
+)  # [arcmin] of pixels: shear is not known more finely, no field is seen more coarsely
 _SHOWN = 10  # peaks on the terminal, and in the picture
 
 
@@ -81,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", type=_size, metavar="N|NxM", help="rows and columns of pixels (of the galaxies)"
     )
     parser.add_argument(
-        "--pixel-scale", type=float, default=PIXEL_SCALE, help=f"[arcmin] ({PIXEL_SCALE})"
+        "--pixel-scale", type=_scale, default=PIXEL_SCALE, help=f"[arcmin] ({PIXEL_SCALE})"
     )
     parser.add_argument(
         "--smoothing", type=float, default=1.0, help="of the Kaiser-Squires map [arcmin] (1)"
@@ -99,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ECSV or FITS with name, ra and dec to circle in the picture (the peaks)",
     )
     parser.add_argument(
-        "--threshold", type=float, default=2.0, help="of peaks: posterior mean by its std (2)"
+        "--threshold", type=_finite, default=2.0, help="of peaks: posterior mean by its std (2)"
     )
 
 
@@ -117,6 +124,9 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.output.exists() and not args.output.is_dir():
         raise MassMapError(f"{args.output} is no folder. Choose another --output.", "output")
+    check_free(args.output, (*FILES, _PICTURE))
+    if args.centre is not None:
+        _check_centre(*args.centre)
     marks = None if args.marks is None else _read_marks(args.marks)
     names: dict[str, str | None] = dict(args.columns)
     if args.unweighted:
@@ -146,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
     maps.write(args.output, args.threshold)
     if marks is None:
         marks = [(row["ra"], row["dec"], f"{row['significance']:.1f}") for row in peaks]
-    _draw(maps, marks).savefig(args.output / "massmap.png", dpi=110)
+    _draw(maps, marks).savefig(args.output / _PICTURE, dpi=110)
     checkpoint.unlink(missing_ok=True)
     if maps.diagnostics:
         reduced = np.mean(maps.diagnostics["chi2"]) / maps.diagnostics["n_data"]
@@ -188,8 +198,34 @@ def _draw(maps: MassMaps, marks: list[tuple[float, float, str]]) -> Any:
 
 
 def _size(text: str) -> tuple[int, int]:
+    if not re.fullmatch(r"\d+(x\d+)?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"expected N or NxM such as 360 or 240x360, got {text!r}")
     rows, _, columns = text.partition("x")
     return positive(rows), positive(columns or rows)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got {text!r}")
+    return number
+
+
+def _scale(text: str) -> float:
+    low, high = _SCALES
+    if not low <= (scale := float(text)) <= high:
+        raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g} [arcmin], got {text!r}")
+    return scale
+
+
+def _check_centre(ra: float, dec: float) -> None:
+    if not (-180 <= ra <= 360 and -90 <= dec <= 90):
+        raise MassMapError(
+            f"No field lies around ra {ra:g}, dec {dec:g}. Give --centre in degrees: ra from 0 to "
+            "360 or -180 to 180, dec from -90 to 90.",
+            "centre",
+            (ra, dec),
+        )
 
 
 def _column(text: str) -> tuple[str, str]:

@@ -53,16 +53,19 @@ def kaiser_squires(shear_map: ShearMap, smoothing: float = 1.0) -> DirectMap:
     Raises
     ------
     MassMapError
-        If the smoothing is not positive.
+        If the smoothing is not positive, or wider than the map.
 
     Source: Kaiser and Squires 1993, ApJ 404, 441; the smoothed mean is that of Seitz and Schneider
     1995, A&A 297, 287, equation 2.14.
     """
-    if not (np.isfinite(smoothing) and smoothing > 0):
-        raise MassMapError(
-            f"A smoothing of {smoothing} arcmin: give a positive number.", "smoothing", smoothing
-        )
     scale = shear_map.field.pixel_scale
+    if not 0 < smoothing <= scale * max(shear_map.field.shape):
+        raise MassMapError(
+            f"A smoothing of {smoothing} arcmin: give a positive number, not above the map's "
+            f"{scale * max(shear_map.field.shape):g} arcmin.",
+            "smoothing",
+            smoothing,
+        )
     precision = shear_map.precision
     depth = smooth(precision, smoothing, scale)
     # The square of a Gaussian is a narrower one, of less than its weight.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MassMapError
+from ..registry import locate
 from .field import Field
 from .kaiser_squires import DirectMap, kaiser_squires, smooth
 from .peaks import APART, find_peaks
@@ -19,9 +21,15 @@ from .shear_map import ShearMap
 from .spectrum import SpectrumTable
 from .wiener import GaussianPosterior
 
-__all__ = ["GAUSSIAN", "MassMaps", "map_mass"]
+__all__ = ["FILES", "GAUSSIAN", "MassMaps", "check_free", "map_mass"]
 
 GAUSSIAN = "gaussian"
+_PEAKS = "peaks.ecsv"
+FILES = (
+    *(f"{name}.fits" for name in ("kaiser_squires", "wiener", "posterior_mean", "posterior_std")),
+    "samples.fits",
+    _PEAKS,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,7 +97,7 @@ class MassMaps:
         Parameters
         ----------
         folder : pathlib.Path
-            Made if it is not there; files of another run are replaced.
+            Made if it is not there; files of another run are replaced, all or none.
         threshold : float
             Of the peaks.
 
@@ -97,13 +105,25 @@ class MassMaps:
         -------
         list of pathlib.Path
             The files.
+
+        Raises
+        ------
+        MassMapError
+            If a folder has the name of a file.
         """
+        folder.mkdir(parents=True, exist_ok=True)
+        check_free(folder, FILES)
+        with tempfile.TemporaryDirectory(prefix=".massmap-", dir=folder) as new:
+            self._write_images(Path(new))
+            self.peaks(threshold).write(Path(new) / _PEAKS)
+            return [(Path(new) / name).replace(folder / name) for name in FILES]
+
+    def _write_images(self, folder: Path) -> None:
         from astropy.io import fits
 
-        folder.mkdir(parents=True, exist_ok=True)
         header = self.field.wcs().to_header()
         for name, value in self.about.items():
-            header[name] = value
+            header[name] = _printable(value) if isinstance(value, str) else value
         direct = fits.HDUList([fits.PrimaryHDU(_single(self.direct.convergence), header)])
         for name, values in (("B_MODE", self.direct.b_mode), ("NOISE", self.direct.noise_std)):
             direct.append(fits.ImageHDU(_single(values), header, name=name))
@@ -114,13 +134,31 @@ class MassMaps:
             "samples": self.samples,
         }
         files = {name: fits.PrimaryHDU(_single(values), header) for name, values in images.items()}
-        paths = []
         for name, hdus in {"kaiser_squires": direct, **files}.items():
-            paths.append(folder / f"{name}.fits")
-            hdus.writeto(paths[-1], overwrite=True)
-        paths.append(folder / "peaks.ecsv")
-        self.peaks(threshold).write(paths[-1], overwrite=True)
-        return paths
+            hdus.writeto(folder / f"{name}.fits")
+
+
+def check_free(folder: Path, names: Iterable[str]) -> None:
+    """Check that files can be given their names.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    names : iterable of str
+
+    Raises
+    ------
+    MassMapError
+        If a folder has one of them.
+    """
+    for path in (folder / name for name in names):
+        if path.is_dir():
+            raise MassMapError(
+                f"{path} is a folder, where a file is to be written. Move it away, or choose "
+                "another folder for the maps.",
+                "folder",
+                str(path),
+            )
 
 
 def map_mass(
@@ -166,6 +204,8 @@ def map_mass(
     for name, value, least in (("n_samples", n_samples, 2), ("seed", seed, 0)):
         if value < least:
             raise MassMapError(f"{name} must be {least} or more, got {value}.", name, value)
+    if prior != GAUSSIAN:
+        prior = locate(prior).address  # with its version, which the maps are to say
     direct = kaiser_squires(shear_map, smoothing)
     gaussian = GaussianPosterior(shear_map, spectrum.of_modes(shear_map.field))
     settings: dict[str, Any] = {"seed": seed, "checkpoint": checkpoint, "progress": progress}
@@ -185,6 +225,12 @@ def map_mass(
         "NGAL": (int(shear_map.n_galaxies.sum()), "galaxies in the field"),
     }
     return MassMaps(shear_map.field, direct, wiener, samples, mean, about, diagnostics)
+
+
+def _printable(text: str) -> str:
+    """Escape what a FITS header cannot hold."""
+    is_plain = text.isascii() and text.isprintable()
+    return text if is_plain else text.encode("unicode_escape").decode()
 
 
 def _single(values: NDArray[Any]) -> NDArray[np.float32]:

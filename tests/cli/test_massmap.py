@@ -137,6 +137,10 @@ def test_fixed_field_and_own_spectrum(run, tmp_path):
         (["--centre", "80", "20", "--size", "48"], "masked everywhere"),
         (["--size", "2000"], "A flat map may reach 5"),
         (["--smoothing", "0"], "smoothing of 0.0"),
+        (["--smoothing", "1e300"], "not above the map's"),
+        (["--centre", "510", "2"], "ra from 0 to 360"),
+        (["--centre", "10", "95"], "dec from -90 to 90"),
+        (["--centre", "nan", "2"], "--centre in degrees"),
         (["--seed", "-1"], "seed must be 0 or more"),
         (["--prior", "hub:no_such_prior"], "no_such_prior"),
     ],
@@ -150,7 +154,20 @@ def test_what_cannot_be_done_is_one_line(run, options, message):
 
 @pytest.mark.parametrize(
     "options",
-    [["--columns", "shear=g1"], ["--samples", "1"], ["--samples", "many"], ["--size", "0"]],
+    [
+        ["--columns", "shear=g1"],
+        ["--samples", "1"],
+        ["--samples", "many"],
+        ["--size", "0"],
+        ["--size", "10x"],
+        ["--size", "x10"],
+        ["--size", "3.5"],
+        ["--threshold", "nan"],
+        ["--threshold", "inf"],
+        ["--pixel-scale", "1e-300"],
+        ["--pixel-scale", "1000"],
+        ["--pixel-scale", "nan"],
+    ],
 )
 def test_command_line_that_makes_no_sense_is_refused(run, options):
     with pytest.raises(SystemExit) as stop:
@@ -176,6 +193,31 @@ def test_a_file_is_no_folder_for_maps(run, tmp_path):
     assert code == 3
     assert "no folder" in err
     assert (tmp_path / "maps").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["wiener.fits", "peaks.ecsv", "massmap.png", "checkpoint.npz"])
+def test_a_folder_in_the_way_of_a_file_is_found_before_any_map_is_replaced(run, tmp_path, name):
+    (tmp_path / "maps" / name).mkdir(parents=True)
+    code, _, err = run()
+    assert code == 3
+    assert name in err
+    assert "sampling" not in err
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == [name]
+
+
+def test_maps_of_another_run_stay_whole_when_a_file_cannot_be_written(run, tmp_path, monkeypatch):
+    run()
+    before = {path.name: path.read_bytes() for path in (tmp_path / "maps").iterdir()}
+
+    def fail(self, *args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Table, "write", fail)  # of the peaks, which come last
+    code, _, err = run("--seed", "2")
+    assert code == 3
+    assert "No space left" in err
+    (tmp_path / "maps" / "checkpoint.npz").unlink()  # of the samples, for the next try
+    assert {path.name: path.read_bytes() for path in (tmp_path / "maps").iterdir()} == before
 
 
 def test_real_cosmos_field_shows_its_cluster_and_less_b_mode():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,6 +24,7 @@ from galsim_hub.mass_mapping import (
     make_shear_map,
     map_mass,
 )
+from galsim_hub.registry import ModuleLocation
 from tests.conftest import write_card
 
 VARIANCE = 0.04  # of a pixel
@@ -130,6 +133,22 @@ def test_catalogue_of_one_halo_shows_it_under_a_learned_prior(make_catalogue, wh
     mean = map_mass(data, WHITE, prior=white_module, n_samples=4, seed=1).mean
     y, x = np.unravel_index(np.argmax(mean), mean.shape)
     assert np.hypot(y - 19.5, x - 19.5) < 1.5
+
+
+def test_header_says_the_prior_whatever_its_letters(white_module, tmp_path):
+    folder = tmp_path / "kapp\u00e9\n"
+    shutil.copytree(white_module, folder)
+    maps = map_mass(shear_map(), WHITE, prior=str(folder), n_samples=2)
+    header = fits.getheader(maps.write(tmp_path / "maps")[0])
+    assert header["PRIOR"] == f"{tmp_path}/kapp\\xe9\\n"
+
+
+def test_header_says_the_version_of_the_prior(white_module, tmp_path, monkeypatch):
+    found = ModuleLocation("hub:white_score@1", Path(white_module))
+    for module in ("mass_mapping.maps", "score.prior"):
+        monkeypatch.setattr(f"galsim_hub.{module}.locate", lambda address: found)
+    maps = map_mass(shear_map(), WHITE, prior="hub:white_score", n_samples=2)
+    assert maps.about["PRIOR"] == "hub:white_score@1"
 
 
 def test_command_takes_a_module_and_says_how_its_chains_went(
