@@ -327,16 +327,13 @@ class GenerativeCatalog:
         is_single = np.ndim(index) == 0
         indices = [check_index(each, self.nobjects) for each in np.atleast_1d(index).tolist()]
         galaxies: list[Any] = list(self._generate(indices, fixed, gsparams))
-        rows = self._orig_index[indices].tolist()
-        for galaxy, row in zip(galaxies, rows, strict=True):
-            galaxy.index = row  # of the original, too, of what is made of it
         if chromatic:
             galaxies = [apply_spiral_sed(galaxy, self._model.spec) for galaxy in galaxies]
         scaling = self._flux_scaling(exptime, area)
         if scaling != 1.0:
             galaxies = [galaxy * scaling for galaxy in galaxies]
-        for galaxy, row in zip(galaxies, rows, strict=True):
-            galaxy.index = row
+        for galaxy, row in zip(galaxies, self._orig_index[indices].tolist(), strict=True):
+            galaxy.index = getattr(galaxy, "original", galaxy).index = row
         return galaxies[0] if is_single else galaxies
 
     def recipe(self, index: int) -> Recipe:

@@ -20,7 +20,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from galsim.config import GetAllParams, GetCurrentValue, RegisterValueType
+import galsim
+from galsim.config import GetAllParams, GetCurrentValue, ParseValue, RegisterValueType
 
 from .chromatic import find_generated
 from .errors import CatalogError, suggest
@@ -29,6 +30,7 @@ from .profile import GenerativeGalaxy
 __all__ = ["describe_galaxy", "register"]
 
 _VALUE_TYPE = "GenerativeTruth"
+_TEXTS = ("seed", "module", "sha256", "band")  # keys whose values are text; all others are floats
 
 
 def register() -> None:
@@ -64,15 +66,16 @@ def describe_galaxy(galaxy: GenerativeGalaxy) -> dict[str, float | str]:
 
 
 def _get_truth(
-    config: dict[str, Any], base: dict[str, Any], value_type: type
+    config: dict[str, Any], base: dict[str, Any], _: type | None
 ) -> tuple[float | str, bool]:
-    options = {"object": str, "default": value_type}
-    params, _ = GetAllParams(config, base, req={"key": str}, opt=options)
+    params, _ = GetAllParams(
+        config, base, req={"key": str}, opt={"object": str}, ignore=["default"]
+    )
     key, field = params["key"], params.get("object", "gal")
     galaxy = find_generated(GetCurrentValue(field, base))
     if galaxy is None:
-        if "default" in params:
-            return params["default"], False
+        if "default" in config:
+            return _default(key, config, base), False
         raise CatalogError(
             f"There is no generated galaxy in the field {field!r}, which {_VALUE_TYPE} was to "
             "describe. Name the field of one as object, or give what to write instead as default.",
@@ -88,3 +91,20 @@ def _get_truth(
             key,
         )
     return truth[key], False
+
+
+def _default(key: str, config: dict[str, Any], base: dict[str, Any]) -> float | str:
+    """Give the default as what it stands for: a column of a table has one type."""
+    kind: type[float | str] = str if key in _TEXTS else float
+    value = config["default"]
+    try:
+        if value != "":  # which GalSim's parser does not bear
+            value, _ = ParseValue(config, "default", base, kind)
+        return kind(value)
+    except (galsim.GalSimConfigError, TypeError, ValueError) as error:
+        raise CatalogError(
+            f"The default of the {_VALUE_TYPE} of {key!r} must be a {kind.__name__}, as the key's "
+            f"values are, got {value!r}. Give one such as {'none' if kind is str else -1}.",
+            "default",
+            value,
+        ) from error

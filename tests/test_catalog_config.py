@@ -307,13 +307,22 @@ def test_what_is_no_generated_galaxy_has_the_default_in_the_truth(base, tmp_path
     truth = base["output"]["truth"]["columns"]
     base["output"]["truth"]["columns"] = {
         "zphot": truth["zphot"] | {"default": -1.0},
+        "mag_auto": truth["mag_auto"] | {"default": -1},
+        "flux_radius": truth["flux_radius"] | {"default": "$obj_num - 1"},
         "module": truth["module"] | {"default": "none"},
+        "seed": truth["seed"] | {"default": ""},
+        "sha256": truth["sha256"] | {"default": 0},
     }
     galsim.config.Process(base)
     table = Table.read(tmp_path / "truth.fits")
     assert (table["zphot"][1::2] == -1.0).all()
     assert (table["zphot"][::2] > 0).all()
+    assert (table["mag_auto"][1::2] == -1.0).all()
+    assert table["flux_radius"][1::2].tolist() == [0.0, 2.0, 4.0]
     assert table["module"][1] == "none"
+    assert np.ma.filled(table["seed"], "").tolist()[1::2] == [""] * 3
+    assert all(int(seed) for seed in table["seed"][::2])
+    assert table["sha256"][1] == "0"
 
 
 @pytest.mark.parametrize(
@@ -321,6 +330,10 @@ def test_what_is_no_generated_galaxy_has_the_default_in_the_truth(base, tmp_path
     [
         ({"key": "zfot"}, "knows no key 'zfot'.*Did you mean 'zphot'"),
         ({"key": "seed", "object": "psf"}, "no generated galaxy in the field 'psf'"),
+        ({"key": "zphot", "object": "psf", "default": "none"}, "must be a float.*got 'none'"),
+        ({"key": "zphot", "object": "psf", "default": ""}, "must be a float.*got ''"),
+        ({"key": "band", "object": "psf", "default": {"type": "Random"}}, "must be a str"),
+        ({"key": "zphot", "object": "psf", "default": None}, "must be a float.*got None"),
     ],
 )
 def test_a_truth_that_cannot_be_told_is_refused(base, truth, said):

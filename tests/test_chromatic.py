@@ -139,4 +139,4 @@ def test_a_catalogue_gives_galaxies_with_a_spectrum():
     assert isinstance(coloured, galsim.ChromaticObject)
     assert coloured.calculateFlux(band) == pytest.approx(grey.flux, rel=1e-5)
     assert coloured.sed.redshift == pytest.approx(grey.original.conditions["zphot"])
-    assert coloured.index == 1
+    assert coloured.index == coloured.original.index == 1
