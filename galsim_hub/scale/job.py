@@ -189,7 +189,7 @@ class Job:
         """
         manifest = self.output / "run.json"
         if manifest.exists():
-            self._check_same(json.loads(manifest.read_text()))
+            self._check_same(_read_manifest(manifest))
         elif self.output.exists() and any(self.output.iterdir()):
             raise OutputError(
                 f"Folder {self.output} is not empty and holds no run. Give a new folder.",
@@ -245,6 +245,20 @@ class Job:
             )
 
         write_whole(self.stamps, create)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError:  # no JSON, or no text
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise OutputError(
+            f"{path} is damaged, so nothing tells what the folder holds. Restore it from a copy, "
+            "or give a new folder.",
+            str(path),
+        )
+    return manifest
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import uuid
 import warnings
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import galsim
+import numpy as np
 
 from ..errors import (
     ExtrapolationWarning,
@@ -84,6 +86,8 @@ def draw(
 
     Raises
     ------
+    ValueError
+        If `client`, `shard_size` or `on_bad_row` makes no sense.
     MissingExtraError
         If the extra ``scale`` is not installed.
     TableError
@@ -93,7 +97,7 @@ def draw(
     BadRowError
         If `on_bad_row` is 'raise' and a row makes no galaxy.
     OutputError
-        If `output` is another run's, or cannot be written to.
+        If `output` is another run's, has a damaged ``run.json``, or cannot be written to.
     ImageError
         If `psf`, `pixel_scale` and `size` do not go together.
     WorkerError
@@ -105,7 +109,8 @@ def draw(
         If the model's `on_extrapolate` is 'warn' and rows are outside the trained range.
     """
     _require_extra()
-    _check_choices(shard_size, on_bad_row)
+    shard_size = _check_choices(shard_size, on_bad_row)
+    _check_client(client)
     view = _check_view(psf, pixel_scale, size)
     model = module if isinstance(module, GenerativeGalaxyModel) else GenerativeGalaxyModel(module)
     folder = Path(output).absolute()
@@ -139,27 +144,46 @@ def _require_extra() -> None:
             )
 
 
-def _check_choices(shard_size: int, on_bad_row: str) -> None:
+def _check_choices(shard_size: int, on_bad_row: str) -> int:
     if on_bad_row not in _POLICIES:
         raise ValueError(f"on_bad_row must be 'skip' or 'raise', got {on_bad_row!r}. Choose one.")
-    if shard_size < 1:
-        raise ValueError(f"shard_size must be 1 or more, got {shard_size}. Try 1024.")
+    if not _is_whole(shard_size):
+        raise ValueError(
+            f"shard_size must be a whole number, 1 or more, got {shard_size!r}. Try 1024."
+        )
+    return int(shard_size)
 
 
-def _check_view(
-    psf: galsim.GSObject | None, pixel_scale: float | None, size: int | None
-) -> View | None:
+def _is_whole(value: Any) -> bool:
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_integer and value >= 1
+
+
+def _check_client(client: Any) -> None:
+    if client is None:
+        return
+    from distributed import Client  # here: it comes with the extra
+
+    if not isinstance(client, Client):
+        address = repr(client) if isinstance(client, str) else "cluster"
+        raise ValueError(
+            f"client must be a distributed.Client, got {client!r}. Give client=Client({address}), "
+            "or none to draw in this process."
+        )
+
+
+def _check_view(psf: Any, pixel_scale: Any, size: Any) -> View | None:
     if psf is None and pixel_scale is None and size is None:
         return None
-    scale, side = pixel_scale or 0.0, size or 0
-    if not isinstance(psf, galsim.GSObject) or not (scale > 0.0 and side > 0 and side == int(side)):
+    is_scale = isinstance(pixel_scale, int | float | np.number) and 0 < pixel_scale < math.inf
+    if not isinstance(psf, galsim.GSObject) or not is_scale or not _is_whole(size):
         raise ImageError(
             f"Images need a PSF, a pixel scale and a size, got psf={psf!r}, "
-            f"pixel_scale={pixel_scale!r}, size={size!r}. Give all three, above zero, or none for "
-            "the module's own stamps.",
+            f"pixel_scale={pixel_scale!r}, size={size!r}. Give all three, the scale above zero and "
+            "the size a whole number above zero, or none for the module's own stamps.",
             psf,
         )
-    return View(psf, float(scale), int(side))
+    return View(psf, float(pixel_scale), int(size))
 
 
 def _stage(

@@ -238,6 +238,17 @@ def test_the_output_of_another_run_is_refused(model, columns, write_parquet, tmp
         scale.draw(path, model, tmp_path)
 
 
+@pytest.mark.parametrize("damaged", ["", '{"format": 1, "modu', "[]", "\xff"])
+def test_a_damaged_run_is_refused_by_the_name_of_its_file(
+    model, columns, write_parquet, tmp_path, damaged
+):
+    path, output = write_parquet(columns), tmp_path / "out"
+    scale.draw(path, model, output, shard_size=np.int64(8))
+    (output / "run.json").write_text(damaged, encoding="latin-1")
+    with pytest.raises(errors.OutputError, match=r"out/run.json is damaged.*give a new folder"):
+        scale.draw(path, model, output, shard_size=8)
+
+
 def test_rows_outside_the_trained_range_are_warned_of_once(
     module_folder, columns, write_parquet, tmp_path
 ):
@@ -280,8 +291,19 @@ def test_memory_does_not_grow_with_the_catalogue(model, columns, write_parquet, 
         ({"psf": PSF, "pixel_scale": -0.2, "size": 24}, errors.ImageError, "above zero"),
         ({"psf": PSF, "pixel_scale": np.nan, "size": 24}, errors.ImageError, "above zero"),
         ({"psf": PSF, "pixel_scale": 0.2, "size": -24}, errors.ImageError, "above zero"),
+        ({"psf": PSF, "pixel_scale": ".2", "size": 24}, errors.ImageError, "pixel_scale='.2'"),
+        ({"psf": PSF, "pixel_scale": np.inf, "size": 24}, errors.ImageError, "pixel_scale=inf"),
+        (
+            {"psf": PSF, "pixel_scale": 0.2, "size": 24.5},
+            errors.ImageError,
+            "the size a whole number",
+        ),
+        ({"client": "tcp://1:2"}, ValueError, r"got 'tcp://1:2'. Give client=Client\('tcp://1:2'"),
+        ({"client": 1}, ValueError, r"Give client=Client\(cluster\), or none"),
         ({"on_bad_row": "ignore"}, ValueError, "'skip' or 'raise'"),
         ({"shard_size": 0}, ValueError, "1 or more"),
+        ({"shard_size": 16.5}, ValueError, "a whole number, 1 or more, got 16.5"),
+        ({"shard_size": "16"}, ValueError, "a whole number, 1 or more, got '16'"),
     ],
 )
 def test_a_wrong_argument_says_what_to_give(
