@@ -93,13 +93,13 @@ class Deblended:
 def deblend(
     image: galsim.Image | ArrayLike,
     psf: galsim.GSObject | ArrayLike,
-    noise_std: ArrayLike,
+    noise_std: galsim.Image | ArrayLike,
     centres: ArrayLike,
     *,
     seed: int,
     prior: ScorePrior | str = "hub:galaxy_score",
     pixel_scale: float | None = None,
-    mask: ArrayLike | None = None,
+    mask: galsim.Image | ArrayLike | None = None,
     n_samples: int = 8,
     n_levels: int = 40,
     n_leapfrog: int = 6,
@@ -115,7 +115,7 @@ def deblend(
     psf : galsim.GSObject or array_like
         Without the pixel, as ``galsim.Convolve`` takes it; or its values on the prior's pixels
         (``psf.drawImage(scale=prior.pixel_scale, method="no_pixel")``), with two odd sides.
-    noise_std : float or array_like
+    noise_std : float, array_like or galsim.Image
         Standard deviation of a pixel's noise.
     centres : array_like, shape (sources, 2)
         x and y [pixel], the centre of the array's first pixel being (0, 0). The prior allows a
@@ -127,7 +127,7 @@ def deblend(
     pixel_scale : float, optional
         Of the image [arcsec]: a whole multiple of the prior's. By default that of a galsim.Image,
         or the prior's own.
-    mask : array_like of bool, optional
+    mask : array_like of bool or galsim.Image, optional
         True where the image can be used; elsewhere it may be NaN.
     n_samples : int
         Draws from the posterior, each the end of a chain of its own; 0 for the mode alone, which

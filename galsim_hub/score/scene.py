@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from .fields import as_tensor
 from .gaussian import GaussianPrior
 from .likelihood import GaussianLikelihood
 from .operators import Blur
@@ -90,7 +91,7 @@ class Scene:
         -------
         tensor of float32, shape (n, y, x)
         """
-        x = tf.convert_to_tensor(x, tf.float32) * self._scales
+        x = as_tensor(x) * self._scales
         canvas = tf.einsum("sih,nsij,sjw->nhw", self._y, x, self._x)
         return self._cropped(self._blur.forward(canvas))
 
@@ -105,7 +106,7 @@ class Scene:
         -------
         tensor of float32, shape (sources, y, x)
         """
-        x = tf.convert_to_tensor(x, tf.float32) * self._scales
+        x = as_tensor(x) * self._scales
         canvas = tf.einsum("sih,sij,sjw->shw", self._y, x, self._x)
         return self._cropped(self._blur.forward(canvas))
 
@@ -121,7 +122,7 @@ class Scene:
         tensor of float32, shape (n, sources, y, x)
         """
         m = self._margin
-        padded = tf.pad(tf.convert_to_tensor(y, tf.float32), [[0, 0], [m, m], [m, m]])
+        padded = tf.pad(as_tensor(y, "y"), [[0, 0], [m, m], [m, m]])
         canvas = self._blur.adjoint(padded)
         return tf.einsum("sih,nhw,sjw->nsij", self._y, canvas, self._x) * self._scales
 
@@ -264,7 +265,7 @@ class ScenePrior:
         -------
         tensor of float32, shape (n, sources, y, x)
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        x = as_tensor(x)
         return tf.reshape(self._prior.score(_flat(x), sigma), tf.shape(x))
 
     def denoise(self, x: Any, sigma: Any) -> Tensor:
@@ -280,7 +281,7 @@ class ScenePrior:
         -------
         tensor of float32, shape (n, sources, y, x)
         """
-        x = tf.convert_to_tensor(x, tf.float32)
+        x = as_tensor(x)
         return tf.reshape(self._prior.denoise(_flat(x), sigma), tf.shape(x))
 
 
