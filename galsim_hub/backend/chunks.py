@@ -56,6 +56,8 @@ def run_in_chunks(
         As many rows as `inputs`.
     """
     n_rows = len(next(iter(inputs.values())))
+    if n_rows == size:
+        return dict(call(dict(inputs)))
     outputs = _map_in_threads(call, list(_split(inputs, size, n_rows)))
     return {
         name: np.concatenate([output[name] for output in outputs])[:n_rows] for name in outputs[0]

@@ -10,6 +10,7 @@ a process may fork at any time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,22 @@ from .onnx_file import read_onnx
 __all__ = ["LightEngine"]
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class _Program:
+    """Hold a session with what it says of itself, which takes a while to ask."""
+
+    session: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    batch: int
+
+    @classmethod
+    def of(cls, session: Any) -> _Program:
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        names = (tuple(entry.name for entry in some) for some in (inputs, outputs))
+        return cls(session, *names, int(inputs[0].shape[0]))
 
 
 class LightEngine:
@@ -45,7 +62,7 @@ class LightEngine:
         self._runtime = _start_runtime()
         self._folder = folder
         self._chains = chains
-        self._sessions: dict[str, Any] = {}
+        self._programs: dict[str, _Program] = {}
 
     def run(self, signature: str, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Compute one signature for a batch.
@@ -86,15 +103,15 @@ class LightEngine:
         return outputs
 
     def _run_file(self, name: str, known: Arrays) -> dict[str, NDArray[Any]]:
-        session = self._session(name)
-        names = [output.name for output in session.get_outputs()]
+        program = self._program(name)
 
         def call(chunk: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-            return dict(zip(names, session.run(names, chunk), strict=True))
+            found = program.session.run(program.outputs, chunk)
+            return dict(zip(program.outputs, found, strict=True))
 
         try:
-            wanted = {entry.name: known[entry.name] for entry in session.get_inputs()}
-            return run_in_chunks(call, wanted, int(session.get_inputs()[0].shape[0]))
+            wanted = {each: known[each] for each in program.inputs}
+            return run_in_chunks(call, wanted, program.batch)
         except Exception as error:
             raise EngineError(
                 f"ONNX Runtime could not run {self._folder / name}: {error}. Check that the "
@@ -102,19 +119,19 @@ class LightEngine:
                 "light",
             ) from error
 
-    def _session(self, name: str) -> Any:
-        if name not in self._sessions:
-            self._sessions[name] = self._load(self._folder / name)
-        return self._sessions[name]
+    def _program(self, name: str) -> _Program:
+        if name not in self._programs:
+            self._programs[name] = self._load(self._folder / name)
+        return self._programs[name]
 
-    def _load(self, path: Path) -> Any:
+    def _load(self, path: Path) -> _Program:
         content = read_onnx(path)
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors; they are raised as well
         try:
-            return self._runtime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+            return _Program.of(
+                self._runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             )
         except Exception as error:
             raise CorruptedModuleError(

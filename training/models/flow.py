@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from ..config import FlowConfig
-from .double import log
 
 MAX_LOG_SCALE = 3.0
 
@@ -22,7 +21,7 @@ MAX_LOG_SCALE = 3.0
 def standardise_conditions(conditions: tf.Tensor, mean: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     """Return (log size, magnitude, log redshift) with zero mean and unit variance, (n, 3)."""
     size, magnitude, redshift = tf.unstack(conditions, axis=-1)
-    features = tf.stack([log(size), magnitude, log(redshift)], axis=-1)
+    features = tf.stack([tf.math.log(size), magnitude, tf.math.log(redshift)], axis=-1)
     return (features - mean) / scale
 
 
@@ -112,11 +111,8 @@ class AutoregressiveLayer(keras.layers.Layer):
         # Shift and log scale of a latent stand side by side; the bound of the latter divides it.
         unit = tf.constant([1.0, 1.0 / MAX_LOG_SCALE] * self.size, kernels[-1].dtype)
         kernels[-1], biases[-1] = kernels[-1] * unit, biases[-1] * unit
-        # Hidden units are halved for the same reason: silu(2 h) = h + h tanh(h).
-        for some in (kernels, biases):
-            some[:-1] = [0.5 * each for each in some[:-1]]
         return {
-            "context": 0.5 * sort_by_degree(self.conditioner.kernel.value, self.size),
+            "context": sort_by_degree(self.conditioner.kernel.value, self.size),
             "biases": biases,
             "pieces": [
                 cut_kernel(each, self.size, is_first=k == 0) for k, each in enumerate(kernels)
@@ -137,8 +133,7 @@ def generate_latents(noise: tf.Tensor, features: tf.Tensor, weights: dict) -> tf
     latents: list[tf.Tensor] = []
     for degree, column in enumerate(tf.split(noise, size, axis=1)):
         for layer, above in itertools.pairwise(layers):
-            half = layer.take(degree)
-            above.add(half * tf.tanh(half) + half, degree)  # in double far quicker than silu
+            above.add(tf.nn.silu(layer.take(degree)), degree)
         shift, log_scale = tf.split(layers[-1].take(degree), 2, axis=1)
         latents.append(column * tf.exp(MAX_LOG_SCALE * tf.tanh(log_scale)) + shift)
         layers[0].add(latents[-1], degree)
@@ -190,10 +185,6 @@ def sort_by_degree(kernel: tf.Tensor, size: int, *, rows: bool = False) -> tf.Te
         order = np.argsort(np.arange(kernel.shape[axis]) % size, kind="stable")
         kernel = tf.gather(kernel, order, axis=axis)
     return kernel
-
-
-def _doubles(*values: tf.Tensor) -> list[tf.Tensor]:
-    return [tf.cast(value, tf.float64) for value in values]
 
 
 class ConditionalFlow(keras.Model):
@@ -267,17 +258,11 @@ class ConditionalFlow(keras.Model):
         return normal + log_det
 
     def sample(self, noise: tf.Tensor, conditions: tf.Tensor) -> tf.Tensor:
-        """Return latents for standard normal `noise`, (n, size), at the flow's temperature.
-
-        They are computed in double precision and rounded, so that every engine and machine has the
-        same: in single, rounding grows from layer to layer.
-        """
-        features = standardise_conditions(
-            *_doubles(conditions, self.condition_mean, self.condition_scale)
-        )
+        """Return latents for standard normal `noise`, (n, size), at the flow's temperature."""
+        features = self.features(conditions)
         # A loop in the graph, which unrolled would take several times as long to load.
         layers = [layer.cut_weights() for layer in self.flow_layers]
-        stacked = tf.nest.map_structure(lambda *same: _doubles(tf.stack(same))[0], *layers)
+        stacked = tf.nest.map_structure(lambda *same: tf.stack(same), *layers)
         inverses = tf.constant(np.argsort(self.orders, axis=1), tf.int32)
 
         def undo(k: tf.Tensor, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -285,10 +270,9 @@ class ConditionalFlow(keras.Model):
             x = generate_latents(x, features, weights)
             return k - 1, tf.gather(x, tf.gather(inverses, k), axis=1)
 
-        noise, scale, mean = _doubles(noise, self.latent_scale, self.latent_mean)
         start = [tf.constant(len(layers) - 1), noise * self.temperature]
         _, x = tf.while_loop(lambda k, _: k >= 0, undo, start)
-        return tf.cast(x * scale + mean, tf.float32)
+        return x * self.latent_scale + self.latent_mean
 
     def call(self, latents, conditions):
         """Return log_prob, so that Keras can trace the model."""
