@@ -37,9 +37,13 @@ class _Program:
 
     @classmethod
     def of(cls, session: Any) -> _Program:
-        inputs, outputs = session.get_inputs(), session.get_outputs()
-        names = (tuple(entry.name for entry in some) for some in (inputs, outputs))
-        return cls(session, *names, int(inputs[0].shape[0]))
+        inputs = session.get_inputs()
+        return cls(
+            session,
+            tuple(entry.name for entry in inputs),
+            tuple(entry.name for entry in session.get_outputs()),
+            int(inputs[0].shape[0]),
+        )
 
 
 class LightEngine:
