@@ -10,7 +10,35 @@ import numpy as np
 
 from .errors import CatalogError, suggest
 
-__all__ = ["check_choice", "check_index", "check_number", "check_positive", "check_whole"]
+__all__ = [
+    "check_choice",
+    "check_index",
+    "check_number",
+    "check_positive",
+    "check_whole",
+    "is_whole",
+]
+
+
+def is_whole(value: object, least: int = 1) -> bool:
+    """Tell whether a value is an integer, and no truth value, that is large enough.
+
+    Parameters
+    ----------
+    value : object
+    least : int
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_whole(3), is_whole(3.0), is_whole(True), is_whole(0)
+    (True, False, False, False)
+    """
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return is_integer and value >= least  # type: ignore[operator]  # which is an integer here
 
 
 def check_choice(option: str, value: Any, known: Sequence[Any]) -> None:
@@ -54,8 +82,7 @@ def check_index(index: Any, n: int) -> int:
     CatalogError
         If it is none.
     """
-    is_whole = isinstance(index, int | np.integer) and not isinstance(index, bool)
-    if not is_whole or not 0 <= index < n:
+    if not is_whole(index, 0) or index >= n:
         raise CatalogError(
             f"An index must be an integer from 0 to {n - 1}, got {index!r}.", "index", index
         )
@@ -114,6 +141,6 @@ def check_whole(**options: object) -> None:
         If one is not.
     """
     for name, value in options.items():
-        if not isinstance(value, int | np.integer) or value < 1:
+        if not is_whole(value):
             message = f"{name} must be a whole number above zero, got {value!r}."
             raise CatalogError(message, name, value)

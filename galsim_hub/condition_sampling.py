@@ -9,6 +9,7 @@ import galsim
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import is_whole
 from .conditions import ExtrapolationPolicy, limit_to_range, read_conditions
 from .errors import ConditionError, UnsupportedModuleError, suggest
 from .latents import standard_normals
@@ -56,7 +57,7 @@ class ConditionSampling:
             If the module does not carry the law of its conditions.
         """
         population = self._population()
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+        if not is_whole(n, 0):
             raise ConditionError(f"n must be a whole number, 0 or more, got {n!r}.", None, n)
         known = _read_given(given, n, self._spec, self._on_extrapolate)
         normals = standard_normals(choose_seeds(n, rng), len(self._spec.inputs) + 1)

@@ -56,7 +56,7 @@ def run_in_chunks(
         As many rows as `inputs`.
     """
     n_rows = len(next(iter(inputs.values())))
-    if n_rows == size:
+    if n_rows == size:  # as a galaxy made alone is: nothing to cut, to fill up or to join
         return dict(call(dict(inputs)))
     outputs = _map_in_threads(call, list(_split(inputs, size, n_rows)))
     return {

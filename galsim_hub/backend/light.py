@@ -35,16 +35,6 @@ class _Program:
     outputs: tuple[str, ...]
     batch: int
 
-    @classmethod
-    def of(cls, session: Any) -> _Program:
-        inputs = session.get_inputs()
-        return cls(
-            session,
-            tuple(entry.name for entry in inputs),
-            tuple(entry.name for entry in session.get_outputs()),
-            int(inputs[0].shape[0]),
-        )
-
 
 class LightEngine:
     """Run the signatures of one module that have light files.
@@ -134,9 +124,12 @@ class LightEngine:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors; they are raised as well
         try:
-            return _Program.of(
-                self._runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            session = self._runtime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
             )
+            inputs, outputs = session.get_inputs(), session.get_outputs()
+            names = [tuple(entry.name for entry in some) for some in (inputs, outputs)]
+            return _Program(session, names[0], names[1], int(inputs[0].shape[0]))
         except Exception as error:
             raise CorruptedModuleError(
                 f"ONNX Runtime cannot load {path}: {error}. Fetch the module again.", str(path)

@@ -15,6 +15,7 @@ from typing import Any
 import galsim
 import numpy as np
 
+from ..arguments import is_whole
 from ..errors import (
     ExtrapolationWarning,
     ImageError,
@@ -147,16 +148,11 @@ def _require_extra() -> None:
 def _check_choices(shard_size: int, on_bad_row: str) -> int:
     if on_bad_row not in _POLICIES:
         raise ValueError(f"on_bad_row must be 'skip' or 'raise', got {on_bad_row!r}. Choose one.")
-    if not _is_whole(shard_size):
+    if not is_whole(shard_size):
         raise ValueError(
             f"shard_size must be a whole number, 1 or more, got {shard_size!r}. Try 1024."
         )
     return int(shard_size)
-
-
-def _is_whole(value: Any) -> bool:
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    return is_integer and value >= 1
 
 
 def _check_client(client: Any) -> None:
@@ -176,7 +172,7 @@ def _check_view(psf: Any, pixel_scale: Any, size: Any) -> View | None:
     if psf is None and pixel_scale is None and size is None:
         return None
     is_scale = isinstance(pixel_scale, int | float | np.number) and 0 < pixel_scale < math.inf
-    if not isinstance(psf, galsim.GSObject) or not is_scale or not _is_whole(size):
+    if not isinstance(psf, galsim.GSObject) or not is_scale or not is_whole(size):
         raise ImageError(
             f"Images need a PSF, a pixel scale and a size, got psf={psf!r}, "
             f"pixel_scale={pixel_scale!r}, size={size!r}. Give all three, the scale above zero and "
