@@ -299,3 +299,33 @@ def save_bands_model(folder: Path) -> None:
     module.generate, module.decode = generate, decode
     signatures = {"generate": generate, "decode": decode}
     tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+@pytest.fixture
+def gal():
+    """Give the configuration of a galaxy with conditions from several value types."""
+    return {
+        "type": "GenerativeModelGalaxy",
+        "flux_radius": {"type": "Random", "min": 4, "max": 16},
+        "mag_auto": {"type": "Sequence", "first": 21, "step": 0.5},
+        "zphot": "$0.1 + 0.2 * obj_num",
+    }
+
+
+@pytest.fixture
+def base(module_folder, gal):
+    """Give a configuration of one small image."""
+    return {
+        "modules": ["galsim_hub"],
+        "input": {"generative_model": {"file_name": str(module_folder)}},
+        "gal": gal,
+        "psf": {"type": "Gaussian", "fwhm": 0.2},
+        "image": {
+            "type": "Tiled",
+            "nx_tiles": 3,
+            "ny_tiles": 2,
+            "stamp_size": 24,
+            "pixel_scale": 0.1,
+            "random_seed": 8675309,
+        },
+    }

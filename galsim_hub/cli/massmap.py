@@ -40,10 +40,8 @@ __all__ = ["add_arguments", "run"]
 
 _CHECKPOINT = "checkpoint.npz"
 _PICTURE = "massmap.png"
-_SCALES = (
-    1e-3,
-    60.0,
-)  # [arcmin] of pixels: shear is not known more finely, no field is seen more coarsely
+# [arcmin] of pixels: shear is not known more finely, and no field is seen more coarsely.
+_SCALES = 1e-3, 60.0
 _SHOWN = 10  # peaks on the terminal, and in the picture
 
 
@@ -125,8 +123,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and not args.output.is_dir():
         raise MassMapError(f"{args.output} is no folder. Choose another --output.", "output")
     check_free(args.output, (*FILES, _PICTURE))
-    if args.centre is not None:
-        _check_centre(*args.centre)
     marks = None if args.marks is None else _read_marks(args.marks)
     names: dict[str, str | None] = dict(args.columns)
     if args.unweighted:
@@ -216,16 +212,6 @@ def _scale(text: str) -> float:
     if not low <= (scale := float(text)) <= high:
         raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g} [arcmin], got {text!r}")
     return scale
-
-
-def _check_centre(ra: float, dec: float) -> None:
-    if not (-180 <= ra <= 360 and -90 <= dec <= 90):
-        raise MassMapError(
-            f"No field lies around ra {ra:g}, dec {dec:g}. Give --centre in degrees: ra from 0 to "
-            "360 or -180 to 180, dec from -90 to 90.",
-            "centre",
-            (ra, dec),
-        )
 
 
 def _column(text: str) -> tuple[str, str]:

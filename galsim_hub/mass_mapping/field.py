@@ -62,9 +62,10 @@ class Field:
                 "pixel_scale",
                 self.pixel_scale,
             )
-        if not (np.isfinite([self.ra, self.dec]).all() and abs(self.dec) <= 90):
+        if not (-180 <= self.ra <= 360 and -90 <= self.dec <= 90):
             raise MassMapError(
-                f"A map around ra {self.ra}, dec {self.dec}: give a centre in degrees.",
+                f"No field lies around ra {self.ra:g}, dec {self.dec:g}: give a centre in "
+                "degrees (--centre), ra from 0 to 360 or -180 to 180, dec from -90 to 90.",
                 "centre",
                 (self.ra, self.dec),
             )

@@ -140,7 +140,7 @@ def test_fixed_field_and_own_spectrum(run, tmp_path):
         (["--smoothing", "1e300"], "not above the map's"),
         (["--centre", "510", "2"], "ra from 0 to 360"),
         (["--centre", "10", "95"], "dec from -90 to 90"),
-        (["--centre", "nan", "2"], "--centre in degrees"),
+        (["--centre", "nan", "2"], "a centre in degrees"),
         (["--seed", "-1"], "seed must be 0 or more"),
         (["--prior", "hub:no_such_prior"], "no_such_prior"),
     ],
