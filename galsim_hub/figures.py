@@ -151,13 +151,30 @@ def mass_maps(
             coordinate.set_major_formatter("d.d")  # degrees, as catalogues have them
             coordinate.set_axislabel(name, fontsize=8)
             coordinate.set_ticklabel(size=7)
-        for ra, dec, text in marks:
-            x, y = wcs.wcs_world2pix(ra, dec, 0)
-            axes.plot(x, y, "o", mfc="none", mec="white", ms=9, mew=0.8)
-            axes.annotate(
-                text, (x, y), (6, 4), textcoords="offset points", color="white", fontsize=7
-            )
+        _mark(axes, [(*wcs.wcs_world2pix(ra, dec, 0), text) for ra, dec, text in marks])
     return figure
+
+
+def _mark(axes: Axes, marks: Sequence[tuple[float, float, str]]) -> None:
+    """Circle places (x, y) [pixels], each with its text on the side away from its neighbour."""
+    places = np.array([mark[:2] for mark in marks], dtype=np.float64)
+    for place, (*_, text) in zip(places, marks, strict=True):
+        axes.plot(*place, "o", mfc="none", mec="white", ms=9, mew=0.8)
+        offsets = place - places
+        distances = np.hypot(*offsets.T)
+        distances[distances == 0.0] = np.inf  # itself
+        from_neighbour = offsets[np.argmin(distances)]
+        right, above = from_neighbour >= 0.0
+        axes.annotate(
+            text,
+            place,
+            (6 if right else -6, 4 if above else -4),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="bottom" if above else "top",
+            color="white",
+            fontsize=7,
+        )
 
 
 def _line_count(captions: Sequence[str]) -> int:

@@ -58,8 +58,7 @@ def calibrate(galaxies: list[galsim.GSObject]) -> dict[str, tuple[float, float]]
     biases = {}
     for i in (0, 1):
         plus, minus = shears[:, 2 * i, i], shears[:, 2 * i + 1, i]
-        biases[f"m{i + 1}"] = (plus - minus) / (2 * SHEAR) - 1
-        biases[f"c{i + 1}"] = (plus + minus) / 2
+        biases |= {f"m{i + 1}": (plus - minus) / (2 * SHEAR) - 1, f"c{i + 1}": (plus + minus) / 2}
     return {name: (b.mean(), b.std() / np.sqrt(len(b))) for name, b in sorted(biases.items())}
 
 
@@ -75,4 +74,6 @@ def main(n: int) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 if __name__ == "__main__":
+    if not sys.argv[1].isdecimal() or int(sys.argv[1]) < 2:
+        sys.exit("Give the number of galaxies, 2 or more, such as 200")
     main(int(sys.argv[1]))

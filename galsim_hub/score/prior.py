@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ..backend import load_function
-from ..errors import FieldError
+from ..errors import CardError, FieldError
 from ..latents import generator
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
@@ -79,6 +79,7 @@ class ScorePrior:
         self._spec = read_spec(location.folder)
         self._spec.require_kind("score_prior", location.address)
         self._about = self._spec.prior
+        self._check_card()
         self._network: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
@@ -332,6 +333,21 @@ class ScorePrior:
         x = as_fields(x, self.event_shape)
         self._check_sides(tuple(x.shape[1:]))
         return x
+
+    def _check_card(self) -> None:
+        (low, high), level = self.sigma_range, self.density_sigma
+        table = self._about.get("power", {"wavenumber": [], "power": []})
+        problems = {
+            "prior.sigma": low >= high and f"goes from {low:g} to {high:g}: it must grow",
+            "prior.density_sigma": not low <= level <= high
+            and f"is {level:g}, outside of sigma, {low:g} to {high:g}",
+            "prior.power": len(table["wavenumber"]) != len(table["power"])
+            and "has not as many wavenumbers as powers",
+        }
+        for field, problem in problems.items():
+            if problem:
+                path = str(self._folder / "card.md")
+                raise CardError(f"{field} of {path} {problem}. Correct the card.", path, field)
 
     def _shape(self, shape: tuple[int, ...] | None) -> tuple[int, ...]:
         own, sides = self.event_shape, as_sides(self.event_shape if shape is None else shape)

@@ -109,6 +109,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=60, help="of each chain, of the part chains")
     parser.add_argument("--update-card", action="store_true")
     args = parser.parse_args()
+    if args.update_card and len({"fidelity", "calibration"} & set(args.parts)) == 1:
+        parser.error(
+            "--update-card: the card tells once what was mapped for fidelity and"
+            " calibration; give both parts, or neither"
+        )
     names = [field.name for field in dataclasses.fields(mapping.Plan)]
     done, rows = measure(args, mapping.Plan(**{name: getattr(args, name) for name in names}))
     found = {"protocol": say(done), "rows": [row._asdict() for row in rows]}

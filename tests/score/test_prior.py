@@ -12,6 +12,7 @@ import galsim_hub
 from galsim_hub import score
 from galsim_hub.errors import (
     BandError,
+    CardError,
     FieldError,
     SamplingError,
     SeedError,
@@ -179,3 +180,19 @@ def test_flow_from_noise_has_the_power_of_the_prior():
     exact = np.sqrt((prior.power + 0.01) / (prior.power + 900.0))
     expected = np.fft.irfft2(np.fft.rfft2(noisy) * exact, s=(6, 6))
     np.testing.assert_allclose(end, expected, atol=0.005 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sigma", [2.0, 0.1]),
+        ("density_sigma", 1e3),
+        ("power", {"wavenumber": [0.1, 0.2, 0.3], "power": [1.0, 0.5]}),
+    ],
+)
+def test_card_whose_levels_or_power_make_no_sense_is_refused(moons, copy_module, field, value):
+    prior = {**moons.spec.prior, field: value}
+    folder = copy_module(galsim_hub.registry.locate("hub:two_moons_score").folder, prior=prior)
+    with pytest.raises(CardError, match=f"prior.{field}") as raised:
+        score.ScorePrior(folder)
+    assert raised.value.field == f"prior.{field}"

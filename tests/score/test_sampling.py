@@ -265,6 +265,7 @@ def test_checkpoint_that_cannot_be_written_is_found_before_sampling(
         ({"sigma": (1.0, 0.0)}, "sigma"),
         ({"sigma": 0.1}, "sigma"),
         ({"sigma": (1.0, 0.5, 0.1)}, "sigma"),
+        ({"sigma": ("a", "b")}, "sigma"),
     ],
 )
 def test_setting_that_makes_no_sense_is_refused(prior, likelihood, changes, name):

@@ -123,14 +123,15 @@ def noise_levels(
     Raises
     ------
     SamplingError
-        If they are no pair, do not fall, or the prior does not know them.
+        If they are no two numbers, do not fall, or the prior does not know them.
     """
     check_count("n_levels", n_levels)
     low, high = prior.sigma_range
     lowest = max(low, _LOWEST * prior.std)
-    if sigma is not None and np.shape(sigma) != (2,):
+    is_pair = sigma is None or (np.shape(sigma) == (2,) and np.asarray(sigma).dtype.kind in "iuf")
+    if not is_pair:
         raise SamplingError(
-            f"sigma must be the first and the last noise level, got {sigma}. Give a pair, such as "
+            f"sigma must be the first and the last noise level, got {sigma}. Give numbers, such as "
             f"({min(max(prior.std, lowest), high):g}, {lowest:g}).",
             "sigma",
             sigma,
