@@ -8,6 +8,7 @@ whether a module is there; `galsim_hub.fetch` brings those that are not.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -363,7 +364,10 @@ def _is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
 
 
 def _describe(folder: Path) -> CacheEntry:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a download goes on, and moves its files
+            size += path.stat().st_size if path.is_file() else 0
     label = _read_manifest(folder)["label"]
     return CacheEntry(label, folder.name, folder, size, find(folder.name) == folder)
 

@@ -152,7 +152,9 @@ class GenerativeCatalog:
             settle_limits(sample, limits),
             is_far_refused=self._model.on_extrapolate == "warn",
         )
-        self._conditions = self._model.read_conditions(self._table[self._orig_index])
+        rows = self._table[self._orig_index]
+        self._conditions = self._model.read_conditions(rows)
+        self._weight: Any = rows["weight"] if "weight" in rows.colnames else None
 
     def _draw_table(self, n_objects: int) -> Any:
         # GalSim takes 0 for a seed of the clock's.
@@ -250,9 +252,8 @@ class GenerativeCatalog:
             If `rng` is no GalSim deviate.
         """
         check_whole(n_random=n_random)
-        deviate, weights = check_rng(rng), None
-        if "weight" in self._table.colnames:
-            weights = as_weights(self._table["weight"][self._orig_index])
+        deviate = check_rng(rng)
+        weights = None if self._weight is None else as_weights(self._weight)
         indices = rand_with_replacement(n_random, self.nobjects, deviate, weights)
         return indices if n_random > 1 else int(indices[0])
 
@@ -372,6 +373,7 @@ class GenerativeCatalog:
             isinstance(other, GenerativeCatalog)
             and self._identity == other._identity
             and np.array_equal(self._conditions, other._conditions)
+            and np.array_equal(self._weight, other._weight)  # None is equal to None
         )
 
     __hash__ = None  # type: ignore[assignment]  # as COSMOSCatalog: too much to hash

@@ -237,13 +237,21 @@ def _read_column(
             condition.name,
             _first(values),
         )
+    return _missing_as_nan(values)
+
+
+def _missing_as_nan(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.ma.filled(values.astype(np.float64), np.nan)
 
 
 def _convert_unit(column: Any, condition: InputSpec, spec: ModuleSpec) -> Any:
     from astropy import units  # here: few have units in hand
 
-    quantity = units.Quantity(getattr(column, "value", column), _plain_unit(column.unit))
+    # A Quantity knows no mask, and would take what stands under it for a value.
+    is_missing = getattr(column, "mask", False)
+    plain = getattr(column, "unmasked", column)  # of astropy's Masked quantities
+    values = np.ma.array(np.ma.getdata(getattr(plain, "value", plain)), mask=is_missing)
+    quantity = units.Quantity(_missing_as_nan(values), _plain_unit(column.unit))
     equivalencies = units.dimensionless_angles()
     if spec.pixel_size is not None:
         equivalencies = units.pixel_scale(spec.pixel_size * units.arcsec / units.pixel)

@@ -95,16 +95,22 @@ def image_stamps(images: Sequence[galsim.Image], spec: ModuleSpec) -> NDArray[np
     ImageError
         If one is no image, is not finite, or has another pixel scale than the module.
     """
-    return np.stack([_stamp(image, spec) for image in images])
+    size = spec.stamp_size or 0
+    return np.array([_stamp(image, spec) for image in images], np.float32).reshape(-1, size, size)
 
 
-def psf_stamps(psfs: Sequence[galsim.GSObject], spec: ModuleSpec) -> NDArray[np.float32]:
+def psf_stamps(
+    psf: galsim.GSObject | Sequence[galsim.GSObject], n: int, spec: ModuleSpec
+) -> NDArray[np.float32]:
     """Draw effective PSFs (with the pixel's response) at a module's pixel size.
 
     Parameters
     ----------
-    psfs : sequence of galsim.GSObject
-        Drawn without a further pixel, and normalised to a sum of 1.
+    psf : galsim.GSObject or sequence of them
+        One for all images, or one each; drawn without a further pixel, and normalised to a sum
+        of 1.
+    n : int
+        The number of images.
     spec : ModuleSpec
         The module's card.
 
@@ -115,9 +121,15 @@ def psf_stamps(psfs: Sequence[galsim.GSObject], spec: ModuleSpec) -> NDArray[np.
     Raises
     ------
     ImageError
-        If one is no GSObject.
+        If one is no GSObject, or they are neither one nor n.
     """
-    return np.stack([_psf_stamp(psf, spec) for psf in psfs])
+    psfs = [psf] * n if isinstance(psf, galsim.GSObject) else list(psf)
+    if len(psfs) != n:
+        raise ImageError(
+            f"Got {len(psfs)} PSFs for {n} images. Give one for all, or one each.", len(psfs)
+        )
+    size = spec.psf_size or 0
+    return np.array([_psf_stamp(each, spec) for each in psfs], np.float32).reshape(-1, size, size)
 
 
 def variances(noise_variance: ArrayLike, n: int) -> NDArray[np.float32]:

@@ -105,6 +105,11 @@ class GenerativeGalaxyModel(ConditionSampling):
         return self._network.engine
 
     @property
+    def fixed_conditions(self) -> dict[str, float]:
+        """What the address gives every galaxy: the conditions that an alias fixes."""
+        return dict(sorted(self._network.given.items()))
+
+    @property
     def spec(self) -> ModuleSpec:
         """What the module's card promises."""
         return self._spec
@@ -259,20 +264,15 @@ class GenerativeGalaxyModel(ConditionSampling):
         """
         self._network.require("encode")
         images = [image] if isinstance(image, galsim.Image) else list(image)
-        psfs = [psf] * len(images) if isinstance(psf, galsim.GSObject) else list(psf)
-        stamps = image_stamps(images, self._spec), psf_stamps(psfs, self._spec)
+        stamps = image_stamps(images, self._spec), psf_stamps(psf, len(images), self._spec)
         noise = variances(noise_variance, len(images))
         mean, scale = self._network.encode(*stamps, noise)
         offset = np.zeros((len(images), 2), np.float32)
         if refine:
             used = pixel_masks(mask, stamps[0].shape)
-            rows = self._network.refine(*stamps, used / noise[:, None, None], mean)
-            mean, scale, offset = (
-                np.stack([getattr(row, name) for row in rows])
-                for name in ("mean", "scale", "offset")
-            )
-        is_single = isinstance(image, galsim.Image)
-        first = 0 if is_single else slice(None)
+            weights = used / noise[:, None, None]
+            mean, scale, offset = self._network.refine(*stamps, weights, mean)
+        first = 0 if isinstance(image, galsim.Image) else slice(None)
         return Posterior(mean[first], scale[first], offset[first])
 
     def decode(self, latents: ArrayLike) -> GenerativeGalaxy | list[GenerativeGalaxy]:
@@ -351,9 +351,13 @@ class GenerativeGalaxyModel(ConditionSampling):
         return self._network.decode(latents)
 
     @property
+    def _options(self) -> tuple[str, str, str | None]:
+        return self._on_extrapolate, self._network.engine, self._band
+
+    @property
     def _identity(self) -> tuple[Any, ...]:
-        engine = self._network.engine
-        return self.sha256, self.quantities, self._on_extrapolate, engine, self._band
+        fixed = tuple(self.fixed_conditions.items())
+        return self.sha256, self.quantities, fixed, *self._options
 
     def __eq__(self, other: object) -> bool:
         return self is other or (
@@ -374,18 +378,19 @@ class GenerativeGalaxyModel(ConditionSampling):
         return f"galsim.hub.GenerativeGalaxyModel({self._spec.label}{band})"
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
-        options = (self._on_extrapolate, self._network.engine, self._band)
-        return _restore, (self._file_name, self.sha256, *options)
+        return _restore, (self._file_name, (self.sha256, self.fixed_conditions), *self._options)
 
 
 def _restore(
-    file_name: str, sha256: str, on_extrapolate: str, engine: str, band: str | None
+    file_name: str, made_by: tuple[str, dict[str, float]], *options: Any
 ) -> GenerativeGalaxyModel:
-    model = GenerativeGalaxyModel(file_name, on_extrapolate, engine, band=band)
-    if model.sha256 != sha256:
+    model = GenerativeGalaxyModel(file_name, *options[:2], band=options[2])
+    if (model.sha256, model.fixed_conditions) != made_by:
+        (sha256, fixed), now = made_by, model.fixed_conditions
         raise CorruptedModuleError(
-            f"Module {file_name} is not the one that was pickled: its identity is {model.sha256}, "
-            f"it was {sha256}. Install the module that made the galaxies.",
+            f"Module {file_name} is not the one that was pickled: its identity is {model.sha256}"
+            f"{f' with {now}' if now else ''}, it was {sha256}{f' with {fixed}' if fixed else ''}. "
+            "Install the module that made the galaxies.",
             file_name,
             sha256,
             model.sha256,

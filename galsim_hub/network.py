@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .backend import load_engine, pick_engine
 from .errors import BandError, EngineError, UnsupportedModuleError, suggest
 from .latents import standard_normals
-from .refinement import Refined, refine
+from .refinement import refine
 from .spec import ModuleSpec
 
 __all__ = ["GalaxyNetwork", "choose_band"]
@@ -131,13 +131,16 @@ class GalaxyNetwork:
         -------
         mean, scale : ndarray of float32, shape (n, latent_size)
         """
+        if not len(images):
+            none = np.empty((0, self.spec.latent_size or 0), dtype=np.float32)
+            return none, none
         inputs = {"image": images, "psf": psfs, "noise_variance": noise_variances}
         outputs = self._run("encode", inputs)
         return outputs["mean"], outputs["scale"]
 
     def refine(
         self, images: Array, psfs: Array, weights: NDArray[np.float64], means: Array
-    ) -> list[Refined]:
+    ) -> tuple[Array, Array, Array]:
         """Go on from an encoder's answers to the codes that fit the images best.
 
         Parameters
@@ -150,11 +153,18 @@ class GalaxyNetwork:
 
         Returns
         -------
-        list of Refined
+        mean, scale : ndarray of float32, shape (n, latent_size)
+        offset : ndarray of float32, shape (n, 2)
+            The galaxies' centres less the stamps', (x, y) [pixel].
         """
         self.require("decode")
         rows = zip(images, psfs, weights, means, strict=True)
-        return [refine(self.decode, *row) for row in rows]
+        found = [refine(self.decode, *row) for row in rows]
+        if not found:
+            return means, means, np.empty((0, 2), dtype=np.float32)
+        columns = zip(*((row.mean, row.scale, row.offset) for row in found), strict=True)
+        mean, scale, offset = map(np.stack, columns)
+        return mean, scale, offset
 
     def log_prob(self, latents: Array, conditions: NDArray[np.float64]) -> Array:
         """Tell how probable latent codes are under conditions.
@@ -168,6 +178,8 @@ class GalaxyNetwork:
         -------
         ndarray of float32, shape (n,)
         """
+        if not len(latents):
+            return np.empty(0, dtype=np.float32)
         inputs = {"latents": latents, **self._columns(conditions)}
         return self._run("latent_log_prob", inputs)["log_prob"]
 

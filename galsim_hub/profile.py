@@ -276,16 +276,15 @@ class GenerativeGalaxy(galsim.GSObject):
     @property
     def _drawn(self) -> StampProfile:
         if self._profile is None:
-            self._profile = self._draw_from(self._model.pixel_size)
-            if self._pins.half_light_radius is not None:
-                radius = measure_half_light_radius(self._profile.interpolated)
-                dilation = self._pins.half_light_radius / radius
-                self._profile = self._draw_from(self._model.pixel_size * dilation)
+            scale, wanted = self._model.pixel_size, self._pins.half_light_radius
+            if wanted is not None:  # measured in the stamp's own flux: a pinned one may be 0
+                scale *= wanted / measure_half_light_radius(self._draw_from(scale).interpolated)
+            self._profile = self._draw_from(scale, self._pins.flux)
         return self._profile
 
-    def _draw_from(self, scale: float) -> StampProfile:
+    def _draw_from(self, scale: float, flux: float | None = None) -> StampProfile:
         interpolation = self._interpolation.given()
-        return StampProfile(self.stamp, scale, self._pins.flux, self._gsparams, **interpolation)
+        return StampProfile(self.stamp, scale, flux, self._gsparams, **interpolation)
 
     @property
     def _interpolated(self) -> galsim.InterpolatedImage:

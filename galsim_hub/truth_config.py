@@ -56,6 +56,7 @@ def describe_galaxy(galaxy: GenerativeGalaxy) -> dict[str, float | str]:
     pinned = galaxy.pins.given()
     return {
         **galaxy.conditions,
+        **model.fixed_conditions,
         "seed": "" if galaxy.seed is None else str(galaxy.seed),
         "module": model.spec.label,
         "sha256": model.sha256,

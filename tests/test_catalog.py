@@ -108,6 +108,19 @@ def test_random_galaxies_follow_the_rng(galaxies):
     assert isinstance(galaxies.makeGalaxy(), GenerativeGalaxy)
 
 
+def test_catalogues_of_other_weights_are_others(model, catalog):
+    weights = np.arange(7.0), np.arange(7.0), np.ones(7), None
+    one, same, other, none = (
+        GenerativeCatalog(
+            model=model, catalog=catalog if weight is None else {**catalog, "weight": weight}
+        )
+        for weight in weights
+    )
+    assert one == same
+    assert one != other
+    assert one != none
+
+
 def test_a_column_of_weights_decides_how_often_a_row_is_chosen(model, catalog):
     catalog["weight"] = [0, 0, 6, 0, 2, 0, 0]
     galaxies = GenerativeCatalog(model=model, catalog=catalog)

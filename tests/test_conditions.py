@@ -91,12 +91,16 @@ def test_a_condition_that_is_not_finite_is_refused_with_its_row(spec, catalog, b
     assert (caught.value.quantity, caught.value.row) == ("zphot", 4)
 
 
-def test_a_masked_condition_is_refused(spec, catalog):
-    table = Table(catalog)
-    table["zphot"] = MaskedColumn(catalog["zphot"], mask=np.arange(7) == 2)
+@pytest.mark.parametrize(
+    ("name", "unit"), [("zphot", None), ("mag_auto", "mag"), ("flux_radius", "arcsec")]
+)
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_a_masked_condition_is_refused(spec, catalog, name, unit, kind):
+    table = kind(catalog)
+    table[name] = MaskedColumn(catalog[name], mask=np.arange(7) == 2, unit=unit)
     with pytest.raises(ConditionError, match="Remove or mend") as caught:
-        read_conditions(table, spec)
-    assert caught.value.row == 2
+        read_conditions(kind(table), spec)
+    assert (caught.value.quantity, caught.value.row) == (name, 2)
 
 
 @pytest.mark.parametrize("name", ["flux_radius", "mag_auto", "zphot"])

@@ -64,7 +64,7 @@ def test_an_image_that_cannot_be_encoded_says_why(spec, image, message):
 
 
 def test_a_psf_is_drawn_centred_with_sum_one(spec):
-    (stamp,) = psf_stamps([galsim.Moffat(beta=3, fwhm=0.1, flux=7)], spec)
+    (stamp,) = psf_stamps(galsim.Moffat(beta=3, fwhm=0.1, flux=7), 1, spec)
     assert stamp.shape == (spec.psf_size, spec.psf_size)
     np.testing.assert_allclose(stamp.sum(), 1, rtol=1e-6)
     assert np.unravel_index(stamp.argmax(), stamp.shape) == (spec.psf_size // 2,) * 2
@@ -72,7 +72,13 @@ def test_a_psf_is_drawn_centred_with_sum_one(spec):
 
 def test_a_psf_that_is_no_profile_is_refused(spec):
     with pytest.raises(ImageError, match=r"must be a galsim\.GSObject.*InterpolatedImage"):
-        psf_stamps([galsim.Image(33, 33, scale=0.03)], spec)
+        psf_stamps([galsim.Image(33, 33, scale=0.03)], 1, spec)
+
+
+@pytest.mark.parametrize("n", [0, 1, 3])
+def test_as_many_psfs_as_images_are_asked_for(spec, n):
+    with pytest.raises(ImageError, match=f"2 PSFs for {n} images. Give one for all, or one each"):
+        psf_stamps([galsim.Gaussian(sigma=0.1)] * 2, n, spec)
 
 
 def test_one_variance_counts_for_every_image():

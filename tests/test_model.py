@@ -262,6 +262,18 @@ def test_a_module_without_encoder_says_so(make_card):
         model.decode(np.zeros(4))
 
 
+@pytest.mark.parametrize("refine", [False, True])
+def test_of_no_images_there_are_no_codes(model, refine):
+    posterior = model.encode([], galsim.Gaussian(sigma=0.1), 1.0, refine=refine)
+    assert posterior.mean.shape == posterior.scale.shape == (0, model.spec.latent_size)
+    assert posterior.offset.shape == (0, 2)
+
+
+def test_of_no_codes_there_are_no_densities(model):
+    none = {name: np.zeros(0) for name in model.quantities}
+    assert model.log_prob(np.zeros((0, model.spec.latent_size)), none).shape == (0,)
+
+
 def test_models_follow_galsims_contract(model, module_folder):
     galsim.utilities.check_pickle(model)
     other = GenerativeGalaxyModel(module_folder, on_extrapolate="clip")

@@ -129,6 +129,11 @@ def test_a_given_half_light_radius_is_held(model, conditions, flux_radius, radiu
     assert measured == pytest.approx(radius, rel=1e-3)
 
 
+def test_a_galaxy_without_flux_may_have_a_size(model, conditions):
+    none = GenerativeGalaxy(model, seed=1, flux=0.0, half_light_radius=0.4, **conditions)
+    assert not none.drawImage(nx=16, ny=16, scale=0.2).array.any()
+
+
 def test_a_given_half_light_radius_changes_neither_flux_nor_shape(galaxy, model, conditions):
     pinned = GenerativeGalaxy(model, seed=1234, half_light_radius=0.5, **conditions)
     dilated = galaxy.dilate(0.5 / galaxy.calculateHLR(size=512, scale=0.005))

@@ -79,7 +79,7 @@ class VAETask:
     def validate(self) -> dict[str, float]:
         """Return the loss and its parts on the first batches of the validation split."""
         batches = self.stamps.ordered("validation", self.config.fit_vae.batch).take(
-            VALIDATION_STAMPS // self.config.fit_vae.batch
+            max(1, VALIDATION_STAMPS // self.config.fit_vae.batch)
         )
         rows = [self._validation_loss(batch) for batch in batches]
         return {k: float(np.mean([r[k] for r in rows])) for k in rows[0]}

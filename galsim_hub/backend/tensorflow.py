@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,9 @@ Arrays = Mapping[str, NDArray[Any]]
 
 # The ids of the processes that started TensorFlow: a fork inherits its parent's.
 _processes: list[int] = []
+
+# Two threads that redirect stderr at a time would each restore what the other had put there.
+_stderr_is_redirected = threading.Lock()
 
 
 class TensorFlowEngine:
@@ -199,9 +203,9 @@ def _quiet_stderr() -> Iterator[None]:
 
     They announce missing GPUs and rounding there before any log level can be set.
     """
-    sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as capture:
+    with _stderr_is_redirected, tempfile.TemporaryFile() as capture:
+        sys.stderr.flush()
+        original = os.dup(2)
         os.dup2(capture.fileno(), 2)
         try:
             yield

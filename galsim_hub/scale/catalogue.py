@@ -312,15 +312,21 @@ def _read_piece(piece: Piece, id_column: str, quantities: Sequence[str]) -> Rows
 
 def _read_fits(piece: Piece, id_column: str, quantities: Sequence[str]) -> Rows:
     from astropy.io import fits
-    from astropy.table import Column
 
     with fits.open(piece.path, memmap=True) as hdus:
         table = _first_table(hdus, piece.path)
         rows = table.data[piece.start : piece.stop]
-        columns = {
-            name: Column(np.array(rows[name]), unit=table.columns[name].unit) for name in quantities
-        }
-        return Rows(np.array(rows[id_column]).tolist(), columns)
+        columns = {name: _fits_column(rows, name) for name in quantities}
+        return Rows(_fits_column(rows, id_column).tolist(), columns)
+
+
+def _fits_column(rows: Any, name: str) -> Any:
+    """Return a column with its unit, masked where the file says that there is no value (TNULL)."""
+    from astropy.table import MaskedColumn
+
+    values, about = np.array(rows[name]), rows.columns[name]
+    is_missing = False if about.null is None else values == about.null
+    return MaskedColumn(values, mask=is_missing, unit=about.unit)
 
 
 def _read_parquet(piece: Piece, id_column: str, quantities: Sequence[str]) -> Rows:

@@ -209,6 +209,7 @@ class Job:
             "format": 1,
             "module": self.model.file_name,
             "sha256": self.model.sha256,
+            "fixed_conditions": self.model.fixed_conditions,
             "band": self.model.band,
             "engine": self.model.engine,
             "on_extrapolate": self.model.on_extrapolate,

@@ -29,7 +29,7 @@ _LAST = 0.25  # [noise of the image]: the noise of the prior at the end adds a t
 _RATE = 0.4  # of the mode's steps; prior and likelihood are each at most as sharp as the noise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Deblended:
     """Hold the galaxies of a blend, each on a stamp of the prior's pixels.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
-from galsim_hub import cache, registries, registry
+from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel, cache, registries, registry
 from galsim_hub.errors import (
     CorruptedModuleError,
     DownloadError,
@@ -16,6 +17,7 @@ from galsim_hub.errors import (
     UnsafeModuleError,
 )
 from galsim_hub.publish import build_index, check_index, format_index, write_index
+from galsim_hub.truth_config import describe_galaxy
 
 from .conftest import publish, same_files
 
@@ -110,6 +112,35 @@ def test_an_alias_says_what_it_means(registered):
     write_index(registered)
     with pytest.warns(RegistryWarning, match="hub:old is an old name; it now means hub:small@1"):
         assert registry.resolve("hub:old").address == "hub:small@1"
+
+
+def name_aliases(registered, **zphot):
+    """Publish names of the small module with its redshift fixed."""
+    entries = [f"{name}: {{target: small, given: {{zphot: {z}}}}}" for name, z in zphot.items()]
+    (registered / "registry.yaml").write_text(f"aliases: {{{', '.join(entries)}}}\n")
+    write_index(registered)
+    registries._read_remote.cache_clear()
+
+
+def test_what_an_alias_fixes_is_part_of_the_galaxy(registered):
+    name_aliases(registered, near=0.2, far=2.0, also_near=0.2)
+    near, far, also_near = (
+        GenerativeGalaxy(GenerativeGalaxyModel(f"hub:{name}@1"), flux_radius=8.0, seed=1)
+        for name in ("near", "far", "also_near")
+    )
+    assert near == also_near
+    assert hash(near) == hash(also_near)
+    assert near != far
+    assert [describe_galaxy(each)["zphot"] for each in (near, far)] == [0.2, 2.0]
+
+
+def test_a_galaxy_of_an_alias_that_fixes_another_value_by_now_is_not_unpickled(registered):
+    name_aliases(registered, near=0.2)
+    stored = pickle.dumps(GenerativeGalaxyModel("hub:near@1"))
+    assert pickle.loads(stored) == GenerativeGalaxyModel("hub:near@1")
+    name_aliases(registered, near=0.3)
+    with pytest.raises(CorruptedModuleError, match=r"with {'zphot': 0.3}, it was .*0.2"):
+        pickle.loads(stored)
 
 
 def test_an_unknown_name_names_those_of_every_registry(registered):

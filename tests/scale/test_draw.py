@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import zarr
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 from pyarrow import parquet
 
 from galsim_hub import GenerativeGalaxyModel, errors, scale
@@ -160,6 +160,20 @@ def test_rows_that_catalogues_mark_as_missing_are_bad(model, columns, write_parq
     summary = scale.draw(path, model, tmp_path / "out", shard_size=4)
     reasons = {bad.row: bad.reason for bad in summary.bad_rows}
     assert reasons == {4: "flux_radius is 0.0", 9: "mag_auto is 99.0"}
+
+
+def test_numbers_that_stand_for_nothing_in_fits_are_bad_rows(model, columns, tmp_path):
+    table = Table(columns | {"mag_auto": np.full(len(columns["id"]), 23)})
+    for name, row, unit in (("id", 2, None), ("mag_auto", 4, "mag")):
+        is_missing = np.arange(len(table)) == row
+        table[name] = MaskedColumn(table[name], mask=is_missing, unit=unit)
+    table.write(tmp_path / "catalogue.fits")  # with TNULL: integers know no NaN
+    summary = scale.draw(tmp_path / "catalogue.fits", model, tmp_path / "out", on_bad_row="skip")
+    found = enumerate(read_truth(summary)["error"])
+    assert {i: error for i, error in found if error} == {
+        2: "id is None",
+        4: "mag_auto is nan",
+    }
 
 
 def test_a_row_that_the_network_makes_nonsense_of_is_bad(

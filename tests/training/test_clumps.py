@@ -175,3 +175,8 @@ def test_clumps_of_a_decoder_that_paints_are_refused(trained):
 def test_signal_is_measured_once_an_auto_encoder(clumpy, monkeypatch):
     monkeypatch.setattr(clumpiness.Clumps, "table", lambda *_: 1 / 0)
     assert fit("clumps", clumpy)["steps"] == 2
+
+
+def test_how_features_are_standardised_is_not_trained():
+    model = clumps.Clumpiness(3)
+    assert not {id(model.mean), id(model.scale)} & {id(v) for v in model.trainable_variables}

@@ -116,8 +116,9 @@ class Clumpiness(keras.Model):
         self.squared = keras.layers.Dense(1, bias_initializer=start)
         # What the images' misfit adds to the signal where there are no clumps: for the fit alone.
         self.misfit = [keras.layers.Dense(hidden, activation="silu"), keras.layers.Dense(1)]
-        self.mean = self.add_weight(name="mean", shape=(size,), initializer="zeros")
-        self.scale = self.add_weight(name="scale", shape=(size,), initializer="ones")
+        fixed = {"shape": (size,), "trainable": False}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **fixed)
+        self.scale = self.add_weight(name="scale", initializer="ones", **fixed)
         for layers in ([*self.stack, self.squared], self.misfit):
             width = size
             for layer in layers:

@@ -76,10 +76,10 @@ def measure_stamp(stamp: Stamp, network: GalaxyNetwork) -> RealResult | None:
     scale = network.spec.pixel_size
     seen = stamp.image[None], stamp.psf[None]
     mean, _ = network.encode(*seen, np.float32([stamp.noise_variance]))
-    [best] = network.refine(*seen, aperture[None] / stamp.noise_variance, mean)
+    best, _, [moved] = network.refine(*seen, aperture[None] / stamp.noise_variance, mean)
     models = {}
-    for name, code, offset in (("module", mean[0], (0, 0)), ("refined", best.mean, best.offset)):
-        pixels = network.decode(code[None])[0].astype(float)
+    for name, code, offset in (("module", mean, (0, 0)), ("refined", best, moved)):
+        pixels = network.decode(code)[0].astype(float)
         decoded = galsim.InterpolatedImage(galsim.Image(pixels, scale=scale))
         decoded = decoded.shift(*(scale * float(d) for d in offset))
         models[name] = see(decoded, stamp.psf, len(stamp.image), scale)

@@ -13,7 +13,7 @@ __all__ = ["Posterior"]
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """Hold samples of a posterior, or the fields that maximise it.
 
