@@ -133,6 +133,11 @@ def examine(folder: Path) -> list[Finding]:
     -------
     list of Finding
         The program is run, and its contracts measured, only if all before that holds.
+
+    Raises
+    ------
+    EngineError
+        If TensorFlow, which looks through the program, is not here.
     """
     try:
         spec = read_spec(folder)
@@ -267,7 +272,7 @@ def _examine_operations(folder: Path) -> Finding:
 
     try:
         refused = scan(folder)
-    except GalSimHubError as error:
+    except CorruptedModuleError as error:
         return Finding("operations", str(error), "those that compute", holds=False)
     value = f"refused: {', '.join(refused)}" if refused else "all compute"
     return Finding("operations", value, "those that compute", not refused)

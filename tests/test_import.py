@@ -72,6 +72,21 @@ def test_a_companion_without_tensorflow_says_what_to_install(name):
     assert "pip install 'galsim-hub[tensorflow]'" in _run(code)
 
 
+def test_a_process_that_draws_leaves_nothing_at_home(module_folder, tmp_path, monkeypatch):
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "GALSIM_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    code = (
+        f"import galsim_hub; model = galsim_hub.GenerativeGalaxyModel({str(module_folder)!r});"
+        "conditions = {'flux_radius': 8.0, 'mag_auto': 23.0, 'zphot': 1.0};"
+        "print(model.sample_images(conditions, obj_ids=[1]).shape)"
+    )
+    assert _run(code).strip() == "(1, 128, 128)"
+    # ONNX Runtime would keep an id of the machine there, for reports of its use.
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_the_package_is_known_as_galsim_hub():
     import galsim.hub
 

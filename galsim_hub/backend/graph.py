@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import CorruptedModuleError, UnsafeModuleError
+from ..errors import CorruptedModuleError, EngineError, UnsafeModuleError
 from .ops import ALLOWED, RESTORING, SAVING
 
 __all__ = ["check_graph", "scan"]
@@ -181,8 +181,15 @@ def _assets(meta_graph: Any) -> Iterator[str]:
 
 
 def _read(path: Path) -> Any:
-    from google.protobuf.message import DecodeError  # here: they come with TensorFlow
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    try:
+        from google.protobuf.message import DecodeError  # here: they come with TensorFlow
+        from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+    except ImportError as error:
+        raise EngineError(
+            f"Looking through {path} takes TensorFlow: {error}. Install it with "
+            "pip install 'galsim-hub[tensorflow]'.",
+            "tensorflow",
+        ) from error
 
     saved_model = SavedModel()
     try:

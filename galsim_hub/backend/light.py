@@ -9,6 +9,7 @@ a process may fork at any time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,8 @@ class LightEngine:
 
 
 def _start_runtime() -> Any:
+    # Else ONNX Runtime keeps an id of the machine and reports its use; it reads this at import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime  # here: 0.1 s that `import galsim_hub` must not take
     except ImportError as error:

@@ -7,6 +7,7 @@ first line is its help. What a verb finds goes to stdout, what happens meanwhile
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -39,7 +40,8 @@ UNABLE = 3
 INTERRUPTED = 130  # as of a shell's own
 _EXIT_CODES = f"""exit codes:
   0  done, and what was looked at is sound
-  {FAULT_FOUND}  done, and a fault was found (verify, validate, check, index --check)
+  {FAULT_FOUND}  done, and a fault was found (verify, validate, check, index --check), or a process
+     failed (launch)
   2  the command line cannot be understood
   {UNABLE}  it cannot be done: no such module, bad condition, no network ...; stderr says why
   {INTERRUPTED}  interrupted
@@ -76,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    _settle_streams()
     args = _parse(argv)
     with warnings.catch_warnings():
         warnings.simplefilter("always", galsim.GalSimWarning)
@@ -93,6 +96,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             return UNABLE
         except KeyboardInterrupt:
             return INTERRUPTED
+
+
+def _settle_streams() -> None:
+    """Make sure that what is printed goes somewhere, and is no error of its own."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the process
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the whole process)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows ASCII alone
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

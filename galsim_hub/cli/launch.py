@@ -10,6 +10,7 @@ with Slurm's srun.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import socket
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--grace",
-        type=float,
+        type=_seconds,
         default=10.0,
         metavar="SECONDS",
         help="for the others to end by themselves when one fails (default: 10)",
@@ -71,6 +72,13 @@ def run(args: argparse.Namespace) -> int:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected 0 or more seconds, got {text!r}")
+    return seconds
 
 
 def _free_addresses(n_tasks: int) -> tuple[str, ...]:

@@ -10,14 +10,16 @@ stamps (n, y, x), without PSF and noise, and a table of conditions and seeds.
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import galsim
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConditionError, suggest
+from ..conditions import ExtrapolationPolicy
+from ..errors import ConditionError, OutputError, suggest
 from ..figures import contact_sheet
 from ..model import GenerativeGalaxyModel
 from ..recipe import choose_seeds
@@ -43,9 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--catalogue", type=Path, metavar="FILE", help="a galaxy a row: FITS, CSV, ECSV ..."
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--seed", type=int, help="of galsim.BaseDeviate (a fresh one)")
+    which.add_argument("--seed", type=_seed, help="of galsim.BaseDeviate (a fresh one)")
     which.add_argument("--id", metavar="COLUMN", help="one id is one galaxy, in every catalogue")
     parser.add_argument("--band", help="which band, for a module of several")
+    parser.add_argument(
+        "--on-extrapolate",
+        choices=get_args(ExtrapolationPolicy),
+        default="warn",
+        help="what to do about conditions outside the trained range (warn)",
+    )
     parser.add_argument(
         "-o",
         dest="outputs",
@@ -69,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
     int
         The exit code.
     """
-    model = GenerativeGalaxyModel(args.module, band=args.band)
+    _check_outputs(args.outputs, args.catalogue)
+    model = GenerativeGalaxyModel(args.module, args.on_extrapolate, band=args.band)
     columns, n_rows = _read_columns(args, model)
     conditions = model.read_conditions(columns)
     obj_ids = None if args.id is None else _read_ids(columns, args.id)
@@ -100,6 +109,26 @@ def _output(text: str) -> Path:
     return path
 
 
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not -(1 << 63) <= seed < 1 << 63:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 64 bits, got {text}")
+    return seed
+
+
+def _check_outputs(outputs: list[Path], catalogue: Path | None) -> None:
+    """Find out before anything is drawn what would keep it from being written."""
+    if any(path.suffix == ".png" for path in outputs):
+        importlib.import_module("matplotlib")  # here: it comes with an extra
+    for path in outputs:
+        if catalogue is not None and path.exists() and path.samefile(catalogue):
+            raise OutputError(
+                f"{path} is the catalogue itself, which the galaxies would replace. Choose another "
+                "name for -o.",
+                str(path),
+            )
+
+
 def _read_columns(
     args: argparse.Namespace, model: GenerativeGalaxyModel
 ) -> tuple[dict[str, Any], int]:
@@ -110,8 +139,12 @@ def _read_columns(
         columns, n_rows = {name: table[name] for name in table.colnames}, len(table)
     # So that a command without any condition still has rows that miss them.
     columns.setdefault("row", np.arange(n_rows))
+    seen: set[str] = set()
     for text in args.conditions:
         name, values = _read_condition(text, n_rows)
+        if name in seen:
+            raise ConditionError(f"Condition {name} is given twice. Give it once.", name)
+        seen.add(name)
         if name not in model.quantities:
             raise ConditionError(
                 f"{name!r} is no condition of module {model.spec.label}, which takes "
@@ -163,7 +196,15 @@ def _read_ids(columns: dict[str, Any], name: str) -> list[Any]:
             f"{suggest(name, columns)}",
             name,
         )
-    ids: list[Any] = np.asarray(columns[name]).tolist()
+    ids: list[Any] = np.ma.asarray(columns[name]).tolist()
+    if None in ids:  # a blank in a CSV file
+        raise ConditionError(
+            f"Column {name!r} has no id in row {ids.index(None)}, as in {ids.count(None)} of "
+            f"{len(ids)} rows. Remove those rows, or give them ids.",
+            name,
+            None,
+            ids.index(None),
+        )
     return ids
 
 

@@ -15,6 +15,7 @@ import galsim
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from galsim_hub import GenerativeGalaxyModel
 from galsim_hub.cli import main
@@ -80,7 +81,16 @@ def test_an_unknown_module_is_one_line_on_stderr_and_code_3(run):
 
 
 @pytest.mark.parametrize(
-    "arguments", ["sample", "sing", "sample a -o galaxies.gif", "info a b", "validate a -n 0"]
+    "arguments",
+    [
+        "sample",
+        "sing",
+        "sample a -o galaxies.gif",
+        "sample a -o a.fits --seed 99999999999999999999",
+        "info a b",
+        "validate a -n 0",
+        "launch --tasks 2 --grace -1 a.py",
+    ],
 )
 def test_a_wrong_command_line_is_code_2(run, arguments):
     with pytest.raises(SystemExit) as caught:
@@ -163,16 +173,40 @@ def test_sample_draws_a_picture_of_one_band(run, bands_folder, tmp_path):
         (["--catalogue", "bad.xyz"], "Give a file that astropy's Table.read"),
         (["--id", "name", *CONDITIONS], "no column 'name' of ids"),
         (["--band", "r", *CONDITIONS], "knows of no bands"),
+        (["--catalogue", "blank.csv", "--id", "id"], "'id' has no id in row 1, as in 1 of 3 rows"),
+        ([*CONDITIONS, "zphot=0.8"], "zphot is given twice"),
+        (["flux_radius=40", "mag_auto=22", "zphot=1", "--on-extrapolate", "error"], "= 40 pixel"),
     ],
 )
 def test_sample_explains_what_it_cannot_do(run, module_folder, tmp_path, arguments, message):
     (tmp_path / "bad.xyz").write_bytes(b"\0\1\2")
     (tmp_path / "empty.csv").write_text("flux_radius,mag_auto,zphot\n")
+    rows = "0,8,22,0.5\n,9,23,0.7\n2,9,23,0.7\n"
+    (tmp_path / "blank.csv").write_text(f"id,flux_radius,mag_auto,zphot\n{rows}")
     code, _, err = run("sample", module_folder, *arguments, "-o", "a.fits")
     assert code == 3
     assert err.startswith("error: ")
     assert re.search(message, err)
     assert not (tmp_path / "a.fits").exists()
+
+
+def test_sample_does_not_replace_its_catalogue(run, module_folder, tmp_path):
+    table = Table({"flux_radius": [8.0], "mag_auto": [22.0], "zphot": [0.5], "mine": [1]})
+    table.write(tmp_path / "mine.fits")
+    code, _, err = run(
+        "sample", module_folder, "--catalogue", "mine.fits", "-o", tmp_path / "mine.fits"
+    )
+    assert code == 3
+    assert "is the catalogue itself" in err
+    assert "mine" in Table.read(tmp_path / "mine.fits").colnames
+
+
+def test_what_a_picture_takes_is_missed_before_anything_is_drawn(run, module_folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(GenerativeGalaxyModel, "generate", pytest.fail)
+    code, _, err = run("sample", module_folder, *CONDITIONS, "-o", "a.png")
+    assert code == 3
+    assert "pip install matplotlib" in err
 
 
 def test_a_warning_is_one_line_without_code(run, module_folder):
@@ -272,6 +306,21 @@ def test_a_reader_that_has_seen_enough_is_no_error(module_folder):
     script = ["bash", "-c", f"set -o pipefail; {command}"]
     result = subprocess.run(script, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_terminal_that_knows_ascii_alone_is_no_error():
+    result = subprocess.run(
+        [*COMMAND, "info", "hub:cosmos"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_closed_streams_are_no_error():
+    command = f"{' '.join(COMMAND)} info hub:cosmos >&- 2>&-"
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 0
 
 
 def test_progress_is_shown_on_a_terminal_only(module_folder, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 
 import pytest
 
@@ -154,3 +155,9 @@ def test_a_module_that_is_too_large_is_found(contributed, monkeypatch):
 def test_a_golden_sample_of_another_module_is_found(contributed):
     change_card(contributed, "^  sha256: .*", f"  sha256: {'a' * 64}")
     assert "is changed" in faults(contributed)["program"]
+
+
+def test_a_check_without_tensorflow_says_what_to_install(contributed, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorflow.core.protobuf.saved_model_pb2", None)
+    assert main(["check", str(contributed)]) == 3
+    assert "pip install 'galsim-hub[tensorflow]'" in capsys.readouterr().err
