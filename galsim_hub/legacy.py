@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CardError, CorruptedModuleError
+from .protobuf import read_fields, read_varint
 from .spec import CARD_NAME, InputSpec, ModuleSpec, read_spec
 
 __all__ = ["describe", "is_legacy"]
@@ -168,7 +169,7 @@ def _number(message: bytes) -> float:
         return value
     if len(value) == 4:  # a list of integers that long would hold no stamp size
         return float(struct.unpack("<f", value)[0])
-    return _varint(value, 0)[0]
+    return read_varint(value, 0)[0]
 
 
 def _entries(message: bytes, field: int) -> Iterator[tuple[str, bytes]]:
@@ -184,32 +185,8 @@ def _one(message: bytes, field: int) -> bytes:
     return value
 
 
-def _values(message: bytes, field: int) -> Iterator[Any]:
+def _values(message: object, field: int) -> Iterator[Any]:
     """Yield the values of one field of a protocol buffer: a number, or bytes."""
-    if not isinstance(message, bytes):
-        raise ValueError(f"field {field} is asked of a number")
-    place = 0
-    while place < len(message):
-        key, place = _varint(message, place)
-        number, wire = key >> 3, key & 7
-        value: int | bytes
-        if wire == 0:
-            value, place = _varint(message, place)
-        else:
-            size, place = _varint(message, place) if wire == 2 else ({1: 8, 5: 4}[wire], place)
-            value, place = message[place : place + size], place + size
-        if place > len(message):
-            raise ValueError("it is truncated")
+    for number, value in read_fields(message):
         if number == field:
-            yield value
-
-
-def _varint(message: bytes, place: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-    raise ValueError("a number has no end")
+            yield value if isinstance(value, int) else bytes(value)

@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from .errors import BandError, UnsupportedModuleError
 from .legacy import describe
-from .model import GenerativeGalaxyModel
 from .registry import locate
 
 __all__ = ["load"]
 
 
-def _load_simulator(file_name: str, *, band: str | None = None) -> Any:
-    _refuse_band(file_name, band)
-    from .particle_mesh import Simulator  # here: it starts TensorFlow
-
-    return Simulator(file_name)
-
-
-def _load_search(file_name: str, *, band: str | None = None) -> Any:
-    _refuse_band(file_name, band)
-    from .particle_mesh import LearnedSearch  # here: it starts TensorFlow
-
-    return LearnedSearch(file_name)
-
-
-def _load_halo_field(file_name: str, *, band: str | None = None) -> Any:
-    _refuse_band(file_name, band)
-    from .particle_mesh import HaloField  # here: it starts TensorFlow
-
-    return HaloField(file_name)
-
-
-def _load_score_prior(file_name: str, *, band: str | None = None) -> Any:
-    _refuse_band(file_name, band)
-    from .score import ScorePrior  # here: it starts TensorFlow
-
-    return ScorePrior(file_name)
-
-
-def _refuse_band(file_name: str, band: str | None) -> None:
-    if band is not None:
-        raise BandError(
-            f"Module {file_name} makes no galaxies and knows of no bands, got band={band!r}. Leave "
-            "band out.",
-            band,
-        )
-
-
-# One line a kind.
-_CLASSES: Mapping[str, Callable[..., Any]] = MappingProxyType(
+# One line a kind: where its class is. Those of companions start TensorFlow when they are imported.
+_CLASSES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "galaxy": GenerativeGalaxyModel,
-        "particle_mesh": _load_simulator,
-        "field_search": _load_search,
-        "halo_field": _load_halo_field,
-        "score_prior": _load_score_prior,
+        "galaxy": ("model", "GenerativeGalaxyModel"),
+        "particle_mesh": ("particle_mesh", "Simulator"),
+        "field_search": ("particle_mesh", "LearnedSearch"),
+        "halo_field": ("particle_mesh", "HaloField"),
+        "score_prior": ("score", "ScorePrior"),
     }
 )
 
@@ -100,4 +63,14 @@ def load(file_name: str | os.PathLike[str], *, band: str | None = None) -> Any:
             location.address,
             kind,
         )
-    return _CLASSES[kind](location.address, band=band)
+    place, name = _CLASSES[kind]
+    loaded = getattr(importlib.import_module(f".{place}", __package__), name)
+    if kind == "galaxy":
+        return loaded(location.address, band=band)
+    if band is not None:
+        raise BandError(
+            f"Module {file_name} makes no galaxies and knows of no bands, got band={band!r}. Leave "
+            "band out.",
+            band,
+        )
+    return loaded(location.address)

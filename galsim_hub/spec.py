@@ -201,7 +201,7 @@ class ModuleSpec:
             )
 
     def verify(self, folder: Path) -> None:
-        """Check that a folder holds exactly the files that the card describes.
+        """Check that a folder holds the files that the card describes, unchanged.
 
         Parameters
         ----------

@@ -8,15 +8,14 @@ few fields that tell are read straight from the protobuf encoding (onnx.proto3 o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import CorruptedModuleError
+from ..protobuf import read_fields
 
 __all__ = ["read_onnx"]
 
 _DOMAINS = (b"", b"ai.onnx")
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 # Field numbers of onnx.proto3, by message: what leads to another message worth reading.
 _MODEL_GRAPH, _MODEL_OPSET, _MODEL_FUNCTIONS = 7, 8, 25
@@ -47,7 +46,7 @@ def read_onnx(path: Path) -> bytes:
     """
     content = path.read_bytes()
     try:
-        _check_model(memoryview(content))
+        _check_model(content)
     except (ValueError, IndexError, RecursionError) as error:
         raise CorruptedModuleError(
             f"{path} is no light file that galsim_hub runs: {error}. Fetch the module again, "
@@ -57,13 +56,13 @@ def read_onnx(path: Path) -> bytes:
     return content
 
 
-def _check_model(model: memoryview) -> None:
+def _check_model(model: object) -> None:
     has_graph = False
-    for field, value in _fields(model):
+    for field, value in read_fields(model):
         if field == _MODEL_FUNCTIONS:
             raise ValueError("it defines functions of its own")
         if field == _MODEL_OPSET:
-            for inner, name in _fields(value):
+            for inner, name in read_fields(value):
                 if inner == _OPSET_DOMAIN:
                     _check_domain(name)
         elif field == _MODEL_GRAPH:
@@ -73,8 +72,8 @@ def _check_model(model: memoryview) -> None:
         raise ValueError("it holds no graph")
 
 
-def _check_graph(graph: memoryview) -> None:
-    for field, value in _fields(graph):
+def _check_graph(graph: object) -> None:
+    for field, value in read_fields(graph):
         if field == _GRAPH_NODE:
             _check_node(value)
         elif field == _GRAPH_TENSOR:
@@ -83,16 +82,16 @@ def _check_graph(graph: memoryview) -> None:
             _check_sparse(value)
 
 
-def _check_node(node: memoryview) -> None:
-    for field, value in _fields(node):
+def _check_node(node: object) -> None:
+    for field, value in read_fields(node):
         if field == _NODE_DOMAIN:
             _check_domain(value)
         elif field == _NODE_ATTRIBUTE:
             _check_attribute(value)
 
 
-def _check_attribute(attribute: memoryview) -> None:
-    for field, value in _fields(attribute):
+def _check_attribute(attribute: object) -> None:
+    for field, value in read_fields(attribute):
         if field in _ATTRIBUTE_TENSORS:
             _check_tensor(value)
         elif field in _ATTRIBUTE_GRAPHS:
@@ -101,52 +100,19 @@ def _check_attribute(attribute: memoryview) -> None:
             _check_sparse(value)
 
 
-def _check_sparse(sparse: memoryview) -> None:
-    for field, value in _fields(sparse):
+def _check_sparse(sparse: object) -> None:
+    for field, value in read_fields(sparse):
         if field in _SPARSE_TENSORS:
             _check_tensor(value)
 
 
-def _check_tensor(tensor: memoryview) -> None:
-    for field, value in _fields(tensor):
-        if field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and bytes(value) != b"\0"):
+def _check_tensor(tensor: object) -> None:
+    for field, value in read_fields(tensor):
+        if field == _TENSOR_EXTERNAL or (field == _TENSOR_LOCATION and value != 0):
             raise ValueError("it points to weights in another file")
 
 
-def _check_domain(name: memoryview) -> None:
-    if bytes(name) not in _DOMAINS:
-        raise ValueError(f"it needs operators of {bytes(name).decode(errors='replace')!r}")
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield the number and the raw value of each field of a protobuf message."""
-    position = 0
-    while position < len(message):
-        key, position = _read_varint(message, position)
-        field, wire = key >> 3, key & 7
-        start = position
-        if wire == _VARINT:
-            _, position = _read_varint(message, position)
-        elif wire == _BYTES:
-            length, start = _read_varint(message, position)
-            position = start + length
-        elif wire in (_FIXED64, _FIXED32):
-            position += 8 if wire == _FIXED64 else 4
-        else:
-            raise ValueError(f"it is not protobuf (wire type {wire})")
-        if position > len(message):
-            raise ValueError("it is truncated")
-        yield field, message[start:position]
-
-
-def _read_varint(message: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("it is not protobuf (a number too long)")
+def _check_domain(name: object) -> None:
+    if not isinstance(name, memoryview) or bytes(name) not in _DOMAINS:
+        shown = bytes(name).decode(errors="replace") if isinstance(name, memoryview) else name
+        raise ValueError(f"it needs operators of {shown!r}")

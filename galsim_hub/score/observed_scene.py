@@ -23,7 +23,7 @@ _MOST_OFF = 1.0  # of a PSF's centroid [pixel], as far as the prior lets a galax
 _RADII = (1.0, 2.5, 5.0)  # of the templates that guess fluxes [pixel of the field]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ObservedScene:
     """Hold an image of sources at known places.
 

@@ -30,7 +30,7 @@ _WANTED = 0.8  # of proposals accepted; 0.65 is optimal without the errors of a 
 _RATE = 0.3  # of adaptation, of the logarithm of the step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Say at which noise level every transition of a run is, and which are kept.
 
