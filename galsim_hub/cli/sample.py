@@ -10,6 +10,7 @@ stamps (n, y, x), without PSF and noise, and a table of conditions and seeds.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -23,6 +24,7 @@ from ..errors import ConditionError, OutputError, suggest
 from ..figures import contact_sheet
 from ..model import GenerativeGalaxyModel
 from ..recipe import choose_seeds
+from ..writing import write_whole
 from .text import positive, say, track
 
 __all__ = ["add_arguments", "run"]
@@ -90,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     galaxies = _Galaxies(model, np.concatenate(parts), conditions, seeds)
     for path in args.outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[path.suffix](path, galaxies)
+        write_whole(path, functools.partial(_WRITERS[path.suffix], galaxies))
         say(f"{n_rows} galaxies of {model.spec.label} -> {path}")
     return 0
 
@@ -208,7 +210,7 @@ def _read_ids(columns: dict[str, Any], name: str) -> list[Any]:
     return ids
 
 
-def _write_fits(path: Path, galaxies: _Galaxies) -> None:
+def _write_fits(galaxies: _Galaxies, path: Path) -> None:
     from astropy.io import fits
 
     model = galaxies.model
@@ -226,10 +228,10 @@ def _write_fits(path: Path, galaxies: _Galaxies) -> None:
     seeds = np.array(galaxies.seeds, dtype=np.uint64)
     columns.append(fits.Column("seed", "K", bzero=2**63, array=seeds))
     table = fits.BinTableHDU.from_columns(columns, name="CONDITIONS")
-    fits.HDUList([stamps, table]).writeto(path, overwrite=True)
+    fits.HDUList([stamps, table]).writeto(path)
 
 
-def _write_picture(path: Path, galaxies: _Galaxies) -> None:
+def _write_picture(galaxies: _Galaxies, path: Path) -> None:
     inputs = galaxies.model.spec.inputs
     captions = [
         "\n".join(f"{c.name} {value:.4g}" for c, value in zip(inputs, row, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MassMapError
+from ..writing import write_whole
 from .shear_map import ShearMap
 from .wiener import GaussianPosterior
 
@@ -171,7 +171,8 @@ def _load(path: Path | None, mark: str) -> NDArray[np.float32]:
 
 
 def _save(path: Path, mark: str, samples: NDArray[np.float32]) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as stream:
-        np.savez(stream, mark=mark, samples=samples)
-    os.replace(part, path)
+    def write(partial: Path) -> None:
+        with partial.open("wb") as stream:  # which keeps numpy from adding a suffix
+            np.savez(stream, mark=mark, samples=samples)
+
+    write_whole(path, write)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import OutputError
 from ..model import GenerativeGalaxyModel
 from ..profile import GenerativeGalaxy
+from ..writing import write_whole
 
 __all__ = [
     "MOST_BAD_ROWS",
@@ -27,8 +24,6 @@ __all__ = [
     "ShardReport",
     "Summary",
     "View",
-    "flush_to_disk",
-    "write_whole",
 ]
 
 MOST_BAD_ROWS = 100  # that a report names; the truth table has all
@@ -260,33 +255,3 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             str(path),
         )
     return manifest
-
-
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file, or a folder that is not there yet, so that it appears whole or not at all.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    write : function of a pathlib.Path
-        Writes to the path that it is given, beside the final one.
-    """
-    # The leading dot hides it from readers of a folder of Parquet files.
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        write(partial)
-        if partial.is_file():
-            flush_to_disk(partial)
-        partial.replace(path)
-    except BaseException:
-        shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
-        raise
-
-
-def flush_to_disk(path: Path) -> None:
-    """Have a file on the disk before what vouches for it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

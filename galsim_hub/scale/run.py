@@ -128,7 +128,7 @@ def draw(
     summary = Summary(job.stamps, job.truth)
     for report in _draw_here(job, shards) if client is None else _draw_on(client, job, shards):
         summary = summary.with_shard(report)
-    for left in job.truth.glob(".*.partial"):
+    for left in job.truth.glob(".*.partial*"):
         left.unlink(missing_ok=True)  # by workers that were killed
     _warn_of_extrapolation(model, summary)
     return summary

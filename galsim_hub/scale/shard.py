@@ -22,8 +22,9 @@ from ..errors import BadRowError, ConditionError, EngineError, OutputError, Seed
 from ..latents import seed_from_id
 from ..profile import GenerativeGalaxy
 from ..recipe import Recipe
+from ..writing import flush_to_disk, write_whole
 from .catalogue import Piece, Rows, read_rows
-from .job import MOST_BAD_ROWS, BadRow, Job, ShardReport, flush_to_disk, write_whole
+from .job import MOST_BAD_ROWS, BadRow, Job, ShardReport
 
 __all__ = ["disk_errors", "draw_shard"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SamplingError
+from ...writing import write_whole
 
 __all__ = ["Progress", "State", "run_steps"]
 
@@ -120,9 +122,7 @@ def _check_place(path: Path) -> None:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = _part_of(path)
-        part.open("wb").close()
-        part.unlink()
+        tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise SamplingError(
             f"No checkpoint can be written to {path}: {error}. Choose another file.",
@@ -131,13 +131,11 @@ def _check_place(path: Path) -> None:
         ) from error
 
 
-def _part_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.part")
-
-
 def _save(path: Path, mark: str, step: int, state: State) -> None:
-    part = _part_of(path)
-    with part.open("wb") as stream:
-        arrays = {f"state/{name}": values for name, values in state.items()}
-        np.savez(stream, mark=mark, step=step, **arrays)  # type: ignore[arg-type]
-    os.replace(part, path)  # whole or not at all
+    arrays = {f"state/{name}": values for name, values in state.items()}
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as stream:  # which keeps numpy from adding a suffix
+            np.savez(stream, mark=mark, step=step, **arrays)  # type: ignore[arg-type]
+
+    write_whole(path, write)
