@@ -16,6 +16,7 @@ from training.config import (
 )
 from training.errors import ConfigError
 from training.recipe_file import load_config
+from training.simulator.export import write_card
 
 CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
 MINIMAL = {
@@ -164,3 +165,34 @@ def test_fingerprint_changes_with_any_number_and_with_nothing_else():
     data = DataConfig(directory="d")
     deeper = dataclasses.replace(data, knots=KnotsConfig(max_knots=151))
     assert fingerprint(data) != fingerprint(deeper)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "words"),
+    [
+        ("particle_mesh", "steps=0", "steps must be 1 or more"),
+        ("particle_mesh", "steps=-3", "steps must be 1 or more"),
+        ("particle_mesh", "cells=15", "even number"),
+        ("particle_mesh", "first_scale_factor=1.0", "to below 1"),
+        ("particle_mesh", "first_scale_factor=0.0", "to below 1"),
+        ("cosmic_rim", "noise=0.0", "noise must be above 0"),
+        ("cosmic_rim", "iterations=0", "iterations must be 1 or more"),
+        ("halo_field", "data.quick_steps=0", "quick_steps must be 1 or more"),
+        ("halo_field", "data.cell=-1.0", "cell must be above 0"),
+    ],
+)
+def test_a_recipe_whose_simulations_make_no_sense_is_refused(recipe, override, words):
+    (path,) = [path for path in CONFIGS if path.stem == recipe]
+    with pytest.raises(ConfigError, match=words):
+        load_config(path, [override])
+
+
+def test_the_card_of_a_simulator_names_its_own_grid(tmp_path):
+    (path,) = [path for path in CONFIGS if path.stem == "particle_mesh"]
+    (tmp_path / "variables").mkdir()
+    for name in ("saved_model.pb", "golden.npz"):
+        (tmp_path / name).touch()
+    write_card(load_config(path, ["cells=16"]), tmp_path)
+    text = (tmp_path / "card.md").read_text()
+    assert text.count("box of 16^3 cells") == 2  # in its front matter and its prose
+    assert "32" not in text.partition("files:")[0]

@@ -1,6 +1,7 @@
 """Write the module folder of the simulator: SavedModel, golden sample, cover and card."""
 
 import pathlib
+import string
 
 import numpy as np
 import tensorflow as tf
@@ -99,7 +100,9 @@ def write_card(config: SimulatorConfig, folder: pathlib.Path) -> None:
         "steps": config.steps,
         "first_scale_factor": config.first_scale_factor,
     }
+    summary = string.Template(config.export.summary).safe_substitute(cells=config.cells)
     front = begin_card(config.export, "particle_mesh", folder) | {
+        "summary": summary,
         "cite": [
             "Feng et al. 2016, MNRAS 463, 2273 (arXiv:1603.00476)",
             "Modi, Lanusse and Seljak 2021, Astronomy and Computing 37, 100505 (arXiv:2010.11847)",
