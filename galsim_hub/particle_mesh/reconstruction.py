@@ -39,6 +39,7 @@ ADAM_RATE = 0.1  # of white noise, whose unit is one
 ADAM_MOMENTS = 0.9, 0.999
 N_CORRECTIONS = 10  # pairs that L-BFGS remembers
 FILE_NAME = "reconstruction.npz"
+PROBE = 1, 2  # seed of the field that models are compared at
 MODEL_TOLERANCE = 1e-4  # relative: machines round differently
 
 Tensor = Any
@@ -321,7 +322,7 @@ class _State:
     ) -> _State:
         """Read the state of a folder, or begin."""
         text = f"{method} {[tuple(stage) for stage in stages]} {posterior.box}".encode()
-        arrays = (posterior.observed, posterior.weight, start.numpy())
+        arrays = map(np.asarray, (posterior.observed, posterior.weight, start))
         identity = hashlib.sha256(text + b"".join(x.tobytes() for x in arrays)).hexdigest()
         model = _describe_model(posterior, start)
         path = folder / FILE_NAME
@@ -335,6 +336,7 @@ class _State:
                 f"{path} cannot be read: {error}. Remove it to begin anew.", str(path)
             ) from error
         same = "model" in stored and str(stored["identity"]) == identity
+        same = same and stored["model"].shape == model.shape
         if not same or not np.allclose(stored["model"], model, rtol=MODEL_TOLERANCE, atol=0.0):
             raise ReconstructionError(
                 f"{path} is of a search with other data, stages, start, power or forward model. "
@@ -352,6 +354,13 @@ class _State:
 
 
 def _describe_model(posterior: Posterior, start: Tensor) -> NDArray[np.float64]:
-    """Return what tells a posterior from others of the same data: value and slope at the start."""
-    value, gradient = posterior.value_and_gradient(start)
-    return np.array([posterior.linear_std, value, tf.norm(gradient)], np.float64)
+    """Return what tells a posterior from others of the same data.
+
+    Value and slope of the likelihood at the start, and at a random field: at zeros, where searches
+    start, a bias of second order does not show.
+    """
+    numbers = [posterior.linear_std]
+    for white in (start, tf.random.stateless_normal(start.shape, PROBE, dtype=tf.float64)):
+        value, gradient = posterior.value_and_gradient(white)
+        numbers += [value - 0.5 * tf.reduce_sum(white**2), tf.norm(gradient - white)]
+    return np.array(numbers, np.float64)

@@ -182,3 +182,24 @@ def test_a_method_that_is_not_known_is_refused(posterior):
 def test_an_observation_without_sense_is_refused(box, power, data, noise, words):
     with pytest.raises(ReconstructionError, match=words):
         pm.Posterior(np.full(box.shape, data), noise, box, power, forward=lambda field: field)
+
+
+def test_a_folder_of_another_bias_of_second_order_is_refused(box, growth, power, tmp_path):
+    # At zeros, where the search starts, the two models are one.
+    stages = pm.scale_factors(0.2, 1.0, 2)
+
+    def search(b2):
+        forward = pm.simulation(box, growth, stages, bias=pm.Bias(0.8, b2, -0.1))
+        posterior = pm.Posterior(np.ones(box.shape), 1.0, box, power, forward)
+        return pm.reconstruct(posterior, [pm.Stage(0.0, 1)], method="adam", folder=tmp_path)
+
+    search(0.1)
+    search(0.1)
+    with pytest.raises(ReconstructionError, match="another"):
+        search(2.0)
+
+
+def test_a_search_of_an_observed_tensor_is_kept_in_a_folder(posterior, observed, tmp_path):
+    search = posterior.observing(tf.constant(observed))
+    pm.reconstruct(search, [pm.Stage(0.0, 1)], method="adam", folder=tmp_path)
+    assert (tmp_path / "reconstruction.npz").is_file()
