@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from ..errors import CosmologyError
 
 __all__ = ["HUBBLE_DISTANCE", "Cosmology", "Planck15", "Planck18"]
 
 HUBBLE_DISTANCE = 2997.92458  # c / H0 [Mpc/h]
+LEAST_SCALE_FACTOR = 1e-4  # whose distance is still inverted
+LARGEST_HUBBLE = 10.0  # [100 km/s/Mpc]; no universe needs more, H0 in km/s/Mpc is larger
 N_NODES = 64  # of a quadrature: distances are then exact to 1e-10
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(N_NODES)
 
@@ -46,7 +49,7 @@ class Cosmology:
     Raises
     ------
     CosmologyError
-        If a density or the Hubble constant is not positive.
+        If a density or the Hubble constant is not positive, h is H0, or a parameter is no number.
 
     Examples
     --------
@@ -70,7 +73,7 @@ class Cosmology:
             object.__setattr__(self, field.name, tensor)
             known = tf.get_static_value(tensor)  # None while a graph is traced
             if known is not None:
-                _check_parameter(field.name, float(known))
+                _check_parameter(field.name, known)
 
     @property
     def Omega_m(self) -> Tensor:  # noqa: N802 - the field's own name
@@ -212,19 +215,39 @@ class Cosmology:
         Parameters
         ----------
         distance : float or tensor
-            Comoving distance along the line of sight [Mpc/h], up to about 8000.
+            Comoving distance along the line of sight [Mpc/h], from 0 to that of a = 1e-4.
 
         Returns
         -------
         tensor of float64
+
+        Raises
+        ------
+        CosmologyError
+            If a distance is negative, not a number, or further than that.
         """
         distance = as_float64(distance)
+        self._check_distance(tf.get_static_value(distance))
         a = 1.0 / (1.0 + distance / HUBBLE_DISTANCE)
         for _ in range(8):  # 8 doublings of the digits are more than float64 holds
             slope = HUBBLE_DISTANCE / (a**2 * self.expansion(a))
             step = (self.comoving_distance(a) - distance) / slope
             a = tf.maximum(a + step, 0.2 * a)
         return a
+
+    def _check_distance(self, distance: Any) -> None:
+        furthest = tf.get_static_value(self.comoving_distance(LEAST_SCALE_FACTOR))
+        if distance is None or furthest is None:
+            return
+        # The distance of today may be rounded to a little less than 0.
+        if not np.all((distance >= -1e-9 * furthest) & (distance <= furthest)):
+            raise CosmologyError(
+                f"Scale factors were asked for at distances from {np.min(distance):.6g} to "
+                f"{np.max(distance):.6g} Mpc/h. Give those from 0 to {float(furthest):.6g}, where "
+                f"a = {LEAST_SCALE_FACTOR}: little further is the horizon.",
+                "distance",
+                np.asarray(distance).tolist(),
+            )
 
 
 def as_float64(value: Tensor) -> Tensor:
@@ -276,7 +299,22 @@ def Planck18(**changes: Tensor) -> Cosmology:  # noqa: N802 - named as the cosmo
     return Cosmology(**{**values, **changes})
 
 
-def _check_parameter(name: str, value: float) -> None:
+def _check_parameter(name: str, given: NDArray[np.float64]) -> None:
+    if np.ndim(given):
+        raise CosmologyError(
+            f"{name} = {np.asarray(given).tolist()}; a cosmology has one number of each. Make "
+            "several cosmologies.",
+            name,
+            np.asarray(given).tolist(),
+        )
+    value = float(given)
+    if name == "h" and value > LARGEST_HUBBLE:
+        raise CosmologyError(
+            f"h = {value}; it is the Hubble constant in 100 km/s/Mpc, h = H0 / 100. Give about "
+            "0.7.",
+            name,
+            value,
+        )
     is_good = np.isfinite(value) and (
         value > 0 or (value == 0 and name == "Omega_b") or name in ("Omega_k", "w0", "wa", "n_s")
     )

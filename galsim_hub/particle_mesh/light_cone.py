@@ -83,7 +83,7 @@ def light_cone(
     """
     check_pixels(n_pixels)
     far = np.asarray(edges, np.float64)
-    if far.ndim != 1 or len(far) < 2 or np.any(np.diff(far) <= 0) or far[0] < 0:
+    if far.ndim != 1 or len(far) < 2 or not np.all(np.diff(far) > 0) or far[0] < 0:
         raise BoxError(
             f"The distances {far.tolist()} do not divide a line of sight into slabs. Give two or "
             "more, ascending from 0 or above.",
@@ -134,6 +134,7 @@ def _cross(
     length = box.size[2]
     path = (ends[:, 2] - starts[:, 2]) * box.cell[2]
     inside = tf.math.floormod(starts[:, 2] * box.cell[2], length)
+    nowhere = tf.constant(math.nan, before.dtype)
     # A path may begin in the box's copy before or behind those that the light passes.
     for copy in range(math.floor(last / length) - 1, math.floor(first / length) + 2):
         start = inside + copy * length
@@ -141,7 +142,10 @@ def _cross(
         has_met = (gap > 0) & (gap_after <= 0)
         share = gap / tf.where(has_met, gap - gap_after, tf.ones_like(gap))
         across = starts[:, :2] + share[:, None] * (ends - starts)[:, :2]
-        yield across, first + share * (last - first), tf.cast(has_met, start.dtype)
+        # A particle that is nowhere would meet no light, and be missed by nobody.
+        is_nowhere = tf.math.is_nan(gap + gap_after)
+        met = tf.where(is_nowhere, nowhere, tf.cast(has_met, start.dtype))
+        yield across, first + share * (last - first), met
 
 
 def _plane(surface: Tensor, near: float, end: float, box: Box, batch: list[Any]) -> Plane:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ..errors import BoxError, StepsError
 from .box import Box
+from .fields import FLOATS, as_field
 from .fourier import Transform
 from .growth import Growth
 from .kernels import gradient_kernels, inverse_laplacian
@@ -46,16 +47,18 @@ class Particles(NamedTuple):
         Returns
         -------
         tensor
-            Positions [Mpc/h], shape (..., nx * ny * nz, 3).
+            Positions [Mpc/h], from 0 to below the side, shape (..., nx * ny * nz, 3).
         """
-        x = self.displacement
-        box.check_field(x.shape, components=3)
+        x = as_field(self.displacement, box, components=3)
         corners = [
             tf.cast(tf.range(n), x.dtype) * h for n, h in zip(box.shape, box.cell, strict=True)
         ]
         x += tf.stack(tf.meshgrid(*corners, indexing="ij"))
         side = tf.reshape(tf.constant(box.size, x.dtype), [3, 1, 1, 1])
-        flat = tf.reshape(tf.math.floormod(x, side), [*_leading(x, 4), 3, box.n_cells])
+        x = tf.math.floormod(x, side)
+        # Of a place just below 0 the remainder is rounded to the side itself, which is place 0.
+        x = tf.where(x < side, x, x - side)
+        flat = tf.reshape(x, [*_leading(x, 4), 3, box.n_cells])
         return tf.linalg.matrix_transpose(flat)
 
 
@@ -81,7 +84,7 @@ def check_particles(particles: Particles, box: Box) -> tuple[Tensor, Tensor]:
     """
     x, p = (tf.convert_to_tensor(field) for field in particles)
     box.check_field(x.shape, components=3)
-    if x.shape != p.shape or x.dtype != p.dtype or not x.dtype.is_floating:
+    if x.shape != p.shape or x.dtype != p.dtype or x.dtype not in FLOATS:
         raise BoxError(
             f"Displacements are {x.dtype.name} of shape {tuple(x.shape)}, and momenta "
             f"{p.dtype.name} of shape {tuple(p.shape)}. Give both as float32 or both as float64, "
@@ -126,6 +129,8 @@ def start(
     ------
     StepsError
         If the order is neither 1 nor 2.
+    BoxError
+        If `linear` is not a field of the box.
 
     Examples
     --------
@@ -134,8 +139,7 @@ def start(
     >>> particles.momentum.shape
     TensorShape([3, 8, 8, 8])
     """
-    linear = tf.convert_to_tensor(linear)
-    box.check_field(linear.shape)
+    linear = as_field(linear, box)
     fields = displacements(linear, box, order=order, gradient=gradient)
     return move(fields, growth, a)
 

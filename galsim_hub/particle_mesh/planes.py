@@ -8,6 +8,7 @@ along the first two from the middle of the box; the box repeats where the view i
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -80,9 +81,13 @@ def density_plane(
     Raises
     ------
     BoxError
-        If the slab is thicker than the box, or has no thickness; if there is no pixel.
+        If the slab is thicker than the box, has no thickness or lies nowhere; if there is no pixel.
     """
     check_pixels(resolution)
+    if not math.isfinite(depth):
+        raise BoxError(
+            f"The middle of a slab is at {depth} Mpc/h. Give a place along the third axis.", depth
+        )
     if not 0 < width <= box.size[2]:
         raise BoxError(
             f"A slab of {width} Mpc/h was asked for in a box {box.size[2]} Mpc/h deep. Cut several "
@@ -92,13 +97,30 @@ def density_plane(
     x = particles.positions(box)
     batch = x.shape[:-2].as_list()
     x = tf.reshape(x, [-1, box.n_cells, 3])
-    offset = tf.math.floormod(x[..., 2] - depth + 0.5 * width, box.size[2])
-    inside = tf.cast(offset < width, x.dtype)
+    inside = _inside(x[..., 2], depth, width, box.size[2])
     across = tf.stack([x[..., i] * (resolution / box.size[i]) for i in range(2)], axis=1)
     mean = box.n_cells * (width / box.size[2]) / resolution**2
     surface = paint(across, inside, (resolution, resolution)) / mean
     contrast = tf.reshape(surface - 1.0, [*batch, resolution, resolution])
     return Plane(contrast, distance, width, box.size[:2])
+
+
+def _inside(z: Tensor, depth: float, width: float, side: float) -> Tensor:
+    """Give 1 to the particles of a slab and 0 to others, by their places from 0 to a side.
+
+    Slabs that tile the box share their edges to the bit, so that each particle is in one of them.
+    """
+    first, last = (
+        # To a part in 2**40: edges that two slabs find apart by rounding become one.
+        (round((depth + share * width) / side * 2**40) % 2**40) * (side / 2**40)
+        for share in (-0.5, 0.5)
+    )
+    begun, goes_on = z >= first, z < last
+    # A slab whose end is not after its beginning wraps around, or fills the box.
+    is_inside = begun & goes_on if first < last else begun | goes_on
+    # A particle that is nowhere would be in no slab, and be missed by nobody.
+    nowhere = tf.constant(math.nan, z.dtype)
+    return tf.where(tf.math.is_nan(z), nowhere, tf.cast(is_inside, z.dtype))
 
 
 def born_convergence(
@@ -132,15 +154,20 @@ def born_convergence(
     Raises
     ------
     BoxError
-        If there is no plane, or no pixel.
+        If there is no plane or no pixel, a plane is not in front of the observer, or the map's side
+        is not from 0 to 180 deg.
     CosmologyError
-        If the source is not in the past.
+        If the source is not in the past, or a plane is beyond the horizon.
 
     Source: Jain, Seljak and White 2000, ApJ 530, 547, equation 7, with the sum over slabs.
     """
     if not planes:
         raise BoxError("The convergence of no plane was asked for. Give at least one.", 0)
     check_pixels(n_pixels)
+    if not 0 < field <= 180:
+        raise BoxError(
+            f"A map of {field} deg a side was asked for. Give a side above 0, up to 180 deg.", field
+        )
     if not 0 < source < 1:
         raise CosmologyError(
             f"Sources at scale factor {source} are not in the past. Give one between 0 and 1.",
@@ -150,6 +177,13 @@ def born_convergence(
     behind = cosmology.comoving_distance(source)
     angle = np.deg2rad(field) * ((np.arange(n_pixels) + 0.5) / n_pixels - 0.5)
     chi = tf.stack([as_float64(plane.distance) for plane in planes])
+    known = tf.get_static_value(chi)
+    if known is not None and not np.all(np.isfinite(known) & (known >= 0)):
+        raise BoxError(
+            f"Planes are at the distances {known.tolist()} Mpc/h; those in front of the observer "
+            "have finite ones from 0 on. Leave the others out.",
+            tuple(known.tolist()),
+        )
     width = np.array([plane.width for plane in planes])
     across = cosmology.curved(chi)
     remaining = tf.maximum(cosmology.curved(behind - chi), 0.0) / cosmology.curved(behind)
@@ -188,7 +222,8 @@ def check_pixels(n_pixels: int) -> None:
     BoxError
         If it is not.
     """
-    if int(n_pixels) != n_pixels or n_pixels < 1:
+    is_number = isinstance(n_pixels, numbers.Real)
+    if not (is_number and n_pixels >= 1 and n_pixels % 1 == 0):
         raise BoxError(
             f"A map of {n_pixels!r} pixels a side was asked for. Give a whole number above 0.",
             n_pixels,

@@ -132,3 +132,26 @@ def test_a_universe_that_bounced_is_refused(parameters):
 def test_growth_is_refused_where_it_is_not_known(growth, a):
     with pytest.raises(CosmologyError, match="Stay between"):
         growth.first(a)
+
+
+@pytest.mark.parametrize("distance", [12000.0, -1000.0, np.nan])
+def test_distances_without_a_scale_factor_are_refused(cosmology, distance):
+    with pytest.raises(CosmologyError, match="the horizon"):
+        cosmology.scale_factor([100.0, distance])
+
+
+@pytest.mark.parametrize("parameters", [{"w0": -0.9, "wa": 1.0}, {"w0": 0.1}])
+def test_a_universe_that_matter_never_ruled_is_refused(parameters):
+    with pytest.raises(CosmologyError, match="matter never ruled"):
+        pm.Growth(pm.Planck18(**parameters))
+    pm.Growth(pm.Planck18(w0=-0.5, wa=0.5))  # an end of the ranges of particle_mesh/1
+
+
+def test_the_hubble_constant_in_kilometres_per_second_is_refused():
+    with pytest.raises(CosmologyError, match="h = H0 / 100"):
+        pm.Planck18(h=67.66)
+
+
+def test_several_values_of_a_parameter_are_refused():
+    with pytest.raises(CosmologyError, match="several cosmologies"):
+        pm.Planck18(w0=[-1.0, -0.9])

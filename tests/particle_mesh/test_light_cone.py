@@ -65,7 +65,7 @@ def test_gradients_flow_across_the_line_of_sight(linear, box, growth, stages):
     assert np.all(np.isfinite(tape.gradient(figure, linear)))
 
 
-@pytest.mark.parametrize("edges", [[10.0], [20.0, 10.0], [-1.0, 10.0]])
+@pytest.mark.parametrize("edges", [[10.0], [20.0, 10.0], [-1.0, 10.0], [0.0, np.nan]])
 def test_edges_that_make_no_slabs_are_refused(linear, box, growth, stages, edges):
     particles = pm.Particles(*(tf.zeros([3, *box.shape]) for _ in range(2)))
     with pytest.raises(BoxError, match="ascending"):
@@ -82,3 +82,13 @@ def test_steps_that_do_not_cover_the_slabs_are_refused(box, growth, stages):
     particles = pm.Particles(*(tf.zeros([3, *box.shape]) for _ in range(2)))
     with pytest.raises(StepsError, match="Begin earlier"):
         pm.light_cone(particles, box, growth, stages, [0.0, 300.0], n_pixels=8)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_particle_that_is_nowhere_is_not_dropped_in_silence(box, axis):
+    before = np.zeros([3, *box.shape])
+    after = np.array(before)
+    after[axis, 1, 2, 3] = np.nan
+    crossings = _cross(tf.constant(before), tf.constant(after), box, 70.0, 0.0)
+    seen = [np.sum(across * met[:, None]) for across, _, met in crossings]
+    assert np.isnan(np.sum(seen))

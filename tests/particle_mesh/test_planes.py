@@ -93,3 +93,64 @@ def test_slabs_that_fill_no_line_of_sight_are_refused(line):
 def test_the_convergence_of_nothing_is_refused(cosmology):
     with pytest.raises(BoxError, match="at least one"):
         pm.born_convergence([], cosmology, source=0.5, field=1.0, n_pixels=4)
+
+
+@pytest.mark.parametrize(("cells", "side"), [(24, 77.7), (32, 100.0)])
+def test_slabs_that_tile_a_box_hold_each_particle_once_in_single_precision(cells, side):
+    box = pm.Box(cells, side)
+    # Layers of particles on edges, and others a rounding error below: 0 and the side are one place.
+    for shift in (0.0, -1e-6):
+        field = tf.fill([3, *box.shape], shift)
+        particles = pm.Particles(field, field)
+        for n_slabs in (1, 3, 7, cells):
+            width = side / n_slabs
+            slab = {"width": width, "distance": 1.0, "resolution": cells}
+            contrasts = [
+                pm.density_plane(particles, box, depth=(i + 0.5) * width, **slab).contrast
+                for i in range(n_slabs)
+            ]
+            # One layer lost or counted twice would be 1 / cells.
+            assert np.mean(contrasts) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_slab_of_the_whole_box_holds_all_of_it_wherever_its_middle_is():
+    box = pm.Box(24, 77.7)
+    zero = tf.zeros([3, *box.shape])
+    for k in range(49):
+        plane = pm.density_plane(
+            pm.Particles(zero, zero),
+            box,
+            depth=k * 77.7 / 48,
+            width=77.7,
+            distance=1.0,
+            resolution=24,
+        )
+        assert np.mean(plane.contrast) == pytest.approx(0.0, abs=1e-5)  # of sums of 24 cells
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_particle_that_is_nowhere_shows_in_planes(box, axis):
+    x = np.zeros([3, *box.shape])
+    x[axis, 1, 2, 3] = np.nan
+    particles = pm.Particles(tf.constant(x), tf.constant(x))
+    plane = pm.density_plane(particles, box, depth=15.0, width=20.0, distance=1.0, resolution=8)
+    assert np.isnan(np.sum(plane.contrast))
+
+
+def test_a_slab_that_lies_nowhere_is_refused(resting, box):
+    with pytest.raises(BoxError, match="Give a place"):
+        pm.density_plane(resting, box, depth=np.nan, width=20.0, distance=1.0, resolution=8)
+
+
+@pytest.mark.parametrize("distance", [-100.0, np.nan])
+def test_planes_that_are_not_in_front_of_the_observer_are_refused(cosmology, distance):
+    plane = pm.Plane(tf.ones([8, 8]), distance, 10.0, (100.0, 100.0))
+    with pytest.raises(BoxError, match="Leave the others out"):
+        pm.born_convergence([plane], cosmology, source=0.5, field=1.0, n_pixels=4)
+
+
+@pytest.mark.parametrize("field", [-1.0, 0.0, np.nan, 200.0])
+def test_a_map_without_a_side_is_refused(cosmology, field):
+    plane = pm.Plane(tf.ones([8, 8]), 10.0, 10.0, (100.0, 100.0))
+    with pytest.raises(BoxError, match="deg a side"):
+        pm.born_convergence([plane], cosmology, source=0.5, field=field, n_pixels=4)
