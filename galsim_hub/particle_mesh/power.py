@@ -14,13 +14,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from ..errors import PowerSpectrumError
+from ..errors import CosmologyError, PowerSpectrumError
 from .cosmology import Cosmology, as_float64
 
 __all__ = ["EisensteinHu", "PowerFunction", "TabulatedPower", "sigma"]
 
 T_CMB = 2.7255  # [K]
 N_SIGMA_POINTS = 2048  # of the integral over ln k: enough for 1e-7
+NEGLIGIBLE = 1e-3  # of a variance, what a table may lack: sigma is then right to 5e-4
 
 Tensor = Any
 PowerFunction = Callable[[Tensor], Tensor]
@@ -36,6 +37,11 @@ class EisensteinHu:
     cosmology : Cosmology
         Gradients flow to its parameters; sigma8 is its own.
 
+    Raises
+    ------
+    CosmologyError
+        If there are no baryons, by whose density the fit divides.
+
     Examples
     --------
     >>> from galsim_hub.particle_mesh import Planck15
@@ -45,6 +51,13 @@ class EisensteinHu:
     """
 
     def __init__(self, cosmology: Cosmology) -> None:
+        if tf.get_static_value(cosmology.Omega_b) == 0:
+            raise CosmologyError(
+                "Omega_b = 0, and the fit of Eisenstein and Hu divides by the density of baryons. "
+                "Give a few, Omega_b=1e-5, whose oscillations are not seen, or a TabulatedPower.",
+                "Omega_b",
+                0.0,
+            )
         self.cosmology = cosmology
         self._amplitude = (cosmology.sigma8 / sigma(self._shape, 8.0)) ** 2
 
@@ -177,21 +190,57 @@ def sigma(power: PowerFunction, radius: float) -> Tensor:
     Parameters
     ----------
     power : function
-        Power [(Mpc/h)^3] of wavenumbers [h/Mpc], known from 1e-4 / radius to 1e3 / radius.
+        Power [(Mpc/h)^3] of wavenumbers [h/Mpc], known from 8e-4 / radius to 8e3 / radius. A
+        `TabulatedPower` may end where what is beyond adds less than 1e-3 to the variance.
     radius : float
         Radius of the spheres [Mpc/h].
 
     Returns
     -------
     tensor of float64
+
+    Raises
+    ------
+    PowerSpectrumError
+        If the radius is not positive, or a table lacks too much.
     """
+    if not 0 < float(radius) < math.inf:
+        raise PowerSpectrumError(
+            f"Spheres of {float(radius)} Mpc/h were asked for. Give a positive radius.", 0.0, 0.0
+        )
     log_k = np.linspace(np.log(1e-4), np.log(1e3), N_SIGMA_POINTS) - np.log(radius / 8.0)
+    if isinstance(power, TabulatedPower):
+        first, last = np.log(power.range)
+        if log_k[0] < first or log_k[-1] > last:
+            log_k = np.linspace(max(log_k[0], first), min(log_k[-1], last), N_SIGMA_POINTS)
     k = np.exp(log_k)
     x = k * radius
     window = np.where(x < 1e-2, 1 - x**2 / 10, 3 * (np.sin(x) - x * np.cos(x)) / x**3)
     integrand = k**3 * window**2 / (2 * np.pi**2) * power(tf.constant(k))
     step = log_k[1] - log_k[0]
-    return tf.sqrt(step * (tf.reduce_sum(integrand) - 0.5 * (integrand[0] + integrand[-1])))
+    variance = step * (tf.reduce_sum(integrand) - 0.5 * (integrand[0] + integrand[-1]))
+    if isinstance(power, TabulatedPower):
+        _check_rest(power, k, radius, tf.get_static_value(variance))
+    return tf.sqrt(variance)
+
+
+def _check_rest(power: TabulatedPower, k: np.ndarray, radius: float, variance: Any) -> None:
+    """Raise where what lies beyond the ends of an integral is not negligible."""
+    if variance is None:
+        return
+    low, high = k[[0, -1]] ** 3 * power(k[[0, -1]]).numpy() / (2 * np.pi**2)
+    # Bounds, if power rises to the first wavenumber and falls from the last, where the window's
+    # square is 4.5 / x^4 on average.
+    rest = low / 3 + high * 4.5 / (k[-1] * radius) ** 4
+    if not rest <= NEGLIGIBLE * variance:
+        first, last = power.range
+        raise PowerSpectrumError(
+            f"The table of power goes from {first:.3g} to {last:.3g} h/Mpc; what lies beyond may "
+            f"be {float(rest / variance):.2g} of the variance in spheres of {float(radius):.4g} "
+            f"Mpc/h, and {NEGLIGIBLE} is allowed. Extend the table.",
+            first,
+            last,
+        )
 
 
 def transfer(cosmology: Cosmology, k: Tensor) -> Tensor:

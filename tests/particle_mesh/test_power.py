@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import PowerSpectrumError
+from galsim_hub.errors import CosmologyError, PowerSpectrumError
 from galsim_hub.particle_mesh.power import transfer
 
 K = np.geomspace(1e-4, 20.0, 400)
@@ -86,3 +86,29 @@ def test_a_table_that_does_not_cover_the_grid_is_refused(cosmology, box):
 def test_an_invalid_table_is_refused(k, power):
     with pytest.raises(PowerSpectrumError, match="ascending"):
         pm.TabulatedPower(k, power)
+
+
+def test_the_fit_refuses_a_universe_without_baryons(cosmology):
+    with pytest.raises(CosmologyError, match="Omega_b=1e-5"):
+        pm.EisensteinHu(cosmology.replace(Omega_b=0.0))
+    assert np.isfinite(pm.EisensteinHu(cosmology.replace(Omega_b=1e-5))(K)).all()
+
+
+def test_sigma_of_a_table_as_camb_writes_it_is_that_of_the_function(cosmology):
+    power = pm.EisensteinHu(cosmology)
+    k = np.geomspace(1e-4, 2.0, 500)
+    # What is beyond 2 h/Mpc adds less than 1e-3 to the variance, half of that to its root.
+    assert float(pm.sigma(pm.TabulatedPower(k, power(k)), 8.0)) == pytest.approx(0.8159, rel=5e-4)
+
+
+@pytest.mark.parametrize("ends", [(1e-4, 0.5), (0.05, 10.0)])
+def test_sigma_of_a_table_that_lacks_too_much_is_refused(cosmology, ends):
+    k = np.geomspace(*ends, 200)
+    with pytest.raises(PowerSpectrumError, match="of the variance.*Extend the table"):
+        pm.sigma(pm.TabulatedPower(k, pm.EisensteinHu(cosmology)(k)), 8.0)
+
+
+@pytest.mark.parametrize("radius", [0.0, -8.0, np.nan])
+def test_spheres_without_a_radius_are_refused(cosmology, radius):
+    with pytest.raises(PowerSpectrumError, match="positive radius"):
+        pm.sigma(pm.EisensteinHu(cosmology), radius)
