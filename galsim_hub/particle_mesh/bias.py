@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from ..errors import BoxError
 from .box import Box
+from .fields import as_field
 from .fourier import to_field, to_modes
 from .gravity import grid_points, mesh_positions
 from .kernels import gradient_kernels, inverse_laplacian
@@ -55,6 +57,11 @@ def biased_density(linear: Tensor, displacement: Tensor, box: Box, bias: Bias) -
     tensor
         1 on average, shape (..., nx, ny, nz). Differentiable.
 
+    Raises
+    ------
+    BoxError
+        If the fields are not those of the box, or differ in number or precision.
+
     Examples
     --------
     >>> zeros = tf.zeros([8, 8, 8])
@@ -62,9 +69,8 @@ def biased_density(linear: Tensor, displacement: Tensor, box: Box, bias: Bias) -
     >>> float(density[0, 0, 0])
     1.0
     """
-    linear, displacement = tf.convert_to_tensor(linear), tf.convert_to_tensor(displacement)
-    box.check_field(linear.shape)
-    box.check_field(displacement.shape, components=3)
+    linear, displacement = as_field(linear, box), as_field(displacement, box, components=3)
+    _check_pair(linear, displacement)
     terms = [linear, linear**2, tidal_square(linear, box)]
     weights = 1.0 + sum(
         tf.cast(b, linear.dtype) * (term - tf.reduce_mean(term, axis=[-3, -2, -1], keepdims=True))
@@ -75,6 +81,18 @@ def biased_density(linear: Tensor, displacement: Tensor, box: Box, bias: Bias) -
     weights = tf.reshape(weights, [-1, box.n_cells])
     painted = paint(positions, weights, box.shape, origins=origins)
     return tf.reshape(painted, linear.shape)
+
+
+def _check_pair(linear: Tensor, displacement: Tensor) -> None:
+    counts = linear.shape.num_elements(), displacement.shape.num_elements()
+    is_known = None not in counts
+    if linear.dtype != displacement.dtype or (is_known and 3 * counts[0] != counts[1]):
+        raise BoxError(
+            f"Linear densities are {linear.dtype.name} of shape {tuple(linear.shape)}, and "
+            f"displacements {displacement.dtype.name} of shape {tuple(displacement.shape)}. Give "
+            "as many of both, in one precision.",
+            (tuple(linear.shape), tuple(displacement.shape)),
+        )
 
 
 def tidal_square(linear: Tensor, box: Box) -> Tensor:

@@ -96,7 +96,8 @@ class Box:
         BoxError
             If `resolution` is not a positive whole number.
         """
-        if int(resolution) != resolution or resolution < 1:
+        is_number = isinstance(resolution, numbers.Real)
+        if not (is_number and resolution >= 1 and resolution % 1 == 0):
             raise BoxError(
                 f"The force resolution is {resolution!r}; it is the number of mesh cells along a "
                 "particle cell: give 1, 2, 3 ...",

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..errors import BoxError
+
 __all__ = ["Transform", "multiplicity", "to_field", "to_modes"]
 
 Tensor = Any
@@ -121,8 +123,14 @@ def to_modes(field: Tensor) -> Tensor:
     -------
     tensor of complex
         Shape (..., nx, ny, nz / 2 + 1).
+
+    Raises
+    ------
+    BoxError
+        If nz is odd, or there are less than three axes.
     """
     field = tf.convert_to_tensor(field)
+    _check_sides(tuple(field.shape[-3:]))
     return Transform(tuple(field.shape[-3:])).to_modes(field)
 
 
@@ -140,8 +148,32 @@ def to_field(modes: Tensor, shape: tuple[int, int, int]) -> Tensor:
     -------
     tensor
         Shape (..., nx, ny, nz).
+
+    Raises
+    ------
+    BoxError
+        If nz is odd, or the modes are not those of such a field.
     """
+    modes = tf.convert_to_tensor(modes)
+    _check_sides(shape)
+    nx, ny, nz = shape
+    if not (modes.dtype.is_complex and tuple(modes.shape[-3:]) == (nx, ny, nz // 2 + 1)):
+        raise BoxError(
+            f"Modes are {modes.dtype.name} of shape {tuple(modes.shape)}; a field of {nx}, {ny}, "
+            f"{nz} cells has complex ones of shape (..., {nx}, {ny}, {nz // 2 + 1}). Give the "
+            "shape of the field that they were made of.",
+            tuple(modes.shape),
+        )
     return Transform(shape).to_field(modes)
+
+
+def _check_sides(shape: tuple[int, ...]) -> None:
+    if np.ndim(shape) != 1 or len(shape) != 3 or shape[2] is None or shape[2] % 2:
+        raise BoxError(
+            f"A field of {shape} cells was to be transformed; it needs three sides, the last with "
+            "an even number of cells. Choose the next even number.",
+            shape,
+        )
 
 
 def multiplicity(nz: int) -> np.ndarray:

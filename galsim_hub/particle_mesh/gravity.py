@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from .box import Box
+from .fields import as_field
 from .kernels import inverse_laplacian
 from .paint import gather, gather_with_slope, paint, scatter
 
@@ -49,13 +50,17 @@ def density(displacement: Tensor, box: Box, *, resolution: int = 1) -> Tensor:
     tensor
         1 + delta, shape (..., resolution * nx, ...), whose mean is 1. Differentiable.
 
+    Raises
+    ------
+    BoxError
+        If the displacements are not those of the box, or the resolution is no whole number.
+
     Examples
     --------
     >>> float(density(tf.zeros([3, 8, 8, 8]), Box(8, 100.0))[0, 0, 0])
     1.0
     """
-    displacement = tf.convert_to_tensor(displacement)
-    box.check_field(displacement.shape, components=3)
+    displacement = as_field(displacement, box, components=3)
     mesh = box.refined(resolution)
     x = tf.reshape(displacement, [-1, 3, *box.shape])
     positions = mesh_positions(x, mesh)
@@ -85,9 +90,13 @@ def acceleration(
     -------
     tensor
         -grad of the potential [Mpc/h], same shape as `displacement`. Differentiable.
+
+    Raises
+    ------
+    BoxError
+        If the displacements are not those of the box, or the resolution is no whole number.
     """
-    displacement = tf.convert_to_tensor(displacement)
-    box.check_field(displacement.shape, components=3)
+    displacement = as_field(displacement, box, components=3)
     mesh = box.refined(resolution)
     kernel = inverse_laplacian(mesh) if kernel is None else kernel
     kernel = tf.cast(kernel, displacement.dtype)

@@ -17,11 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from ..backend import load_function
-from ..errors import ExtrapolationWarning
+from ..errors import BoxError, ExtrapolationWarning
 from ..registry import locate
 from ..spec import ModuleSpec, read_spec
 from .bias import tidal_square
 from .box import Box
+from .fields import as_field
 from .fourier import to_field, to_modes
 
 __all__ = ["HaloField", "halo_features", "smooth"]
@@ -49,6 +50,11 @@ def smooth(field: Tensor, box: Box, scale: float) -> Tensor:
     tensor
         Same shape. Differentiable.
 
+    Raises
+    ------
+    BoxError
+        If `field` is not one of `box`, or the scale is negative or not finite.
+
     Examples
     --------
     >>> peak = tf.one_hot(0, 512, dtype=tf.float32)
@@ -56,6 +62,11 @@ def smooth(field: Tensor, box: Box, scale: float) -> Tensor:
     >>> print(f"{tf.reduce_sum(smoothed):.4f}")
     1.0000
     """
+    field = as_field(field, box)
+    if not 0 <= scale < np.inf:
+        raise BoxError(
+            f"A field was to be smoothed on {scale} Mpc/h. Give 0 or a positive scale.", scale
+        )
     if scale == 0:
         return field
     modes = to_modes(field)
@@ -80,6 +91,11 @@ def halo_features(density: Tensor, box: Box, scales: Sequence[float]) -> Tensor:
     tensor
         Shape (..., nx, ny, nz, 2 * len(scales)): for each scale the logarithm of the density and of
         1 + the square of the tidal field. Differentiable.
+
+    Raises
+    ------
+    BoxError
+        If `density` is not a field of `box`, or a scale is negative or not finite.
     """
     features = []
     for scale in scales:
@@ -109,8 +125,15 @@ class HaloField:
     def __init__(self, file_name: str | os.PathLike[str]) -> None:
         location = locate(file_name)
         self._spec, self._folder = read_spec(location.folder), location.folder
+        self._file_name = location.address
         self._spec.require_kind("halo_field", location.address)
         self._network: Callable[..., Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"galsim_hub.particle_mesh.HaloField({self._file_name!r})"
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self._file_name,)  # the network, once loaded, cannot be sent
 
     @property
     def spec(self) -> ModuleSpec:

@@ -53,9 +53,11 @@ def paint(positions: Tensor, weights: Tensor, shape: Shape, *, origins: Origins 
     Raises
     ------
     BoxError
-        If the meshes of the batch have more than 2**31 points, or origins are not as many as
-        particles.
+        If the meshes of the batch have more than 2**31 points, shapes do not fit each other, or
+        origins are not as many as particles.
     """
+    positions, weights = tf.convert_to_tensor(positions), tf.convert_to_tensor(weights)
+    _check_particles(positions, len(shape), weights.shape)
     n_origins = math.prod(math.prod(axis.shape) for axis in origins)
     if origins and n_origins != positions.shape[-1]:
         raise BoxError(
@@ -92,7 +94,20 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
     -------
     tensor
         Shape (batch, particle).
+
+    Raises
+    ------
+    BoxError
+        If the meshes of the batch have more than 2**31 points, or shapes do not fit each other.
     """
+    mesh, positions = tf.convert_to_tensor(mesh), tf.convert_to_tensor(positions)
+    _check_particles(positions, mesh.shape.rank - 1, positions.shape[:1] + positions.shape[2:])
+    if not mesh.shape[:1].is_compatible_with(positions.shape[:1]):
+        raise BoxError(
+            f"{mesh.shape[0]} meshes are to be read at {positions.shape[0]} sets of positions. "
+            "Give one set a mesh.",
+            (tuple(mesh.shape), tuple(positions.shape)),
+        )
 
     @tf.custom_gradient
     def values(mesh: Tensor, positions: Tensor) -> tuple[Tensor, Any]:
@@ -105,6 +120,18 @@ def read(mesh: Tensor, positions: Tensor) -> Tensor:
         return _read(mesh, positions), gradient
 
     return values(mesh, positions)
+
+
+def _check_particles(positions: Tensor, n_sides: int, weights: tf.TensorShape) -> None:
+    x = positions.shape
+    fits = x.rank == 3 and tf.TensorShape([n_sides]).is_compatible_with(x[1:2])
+    if not fits or not (x[:1] + x[2:]).is_compatible_with(weights):
+        raise BoxError(
+            f"Positions have the shape {tuple(x)}, their weights {tuple(weights)}, and the mesh "
+            f"{n_sides} sides. Give positions of shape (batch, {n_sides}, particle), weights of "
+            "shape (batch, particle) and meshes with the axis of the batch first.",
+            (tuple(x), tuple(weights)),
+        )
 
 
 @tf.function(jit_compile=True, autograph=False)

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from ..errors import BoxError
 from .box import Box
+from .fields import as_field
 from .fourier import multiplicity, to_modes
 
 __all__ = ["Spectrum", "correlation", "power_spectrum", "transfer_function"]
@@ -57,7 +59,7 @@ def power_spectrum(
     Raises
     ------
     BoxError
-        If a field is not one of the box.
+        If a field is not one of the box, or two differ in shape or precision.
 
     Examples
     --------
@@ -65,13 +67,10 @@ def power_spectrum(
     >>> spectrum.n_modes.astype(int).tolist()
     [26, 66, 158]
     """
-    field = tf.convert_to_tensor(field)
-    box.check_field(field.shape)
+    field = as_field(field, box)
     modes = partner = to_modes(field)
     if other is not None:
-        other = tf.convert_to_tensor(other)
-        box.check_field(other.shape)
-        partner = to_modes(other)
+        partner = to_modes(_alike(field, as_field(other, box)))
     power = tf.math.real(modes * tf.math.conj(partner))
     weights = multiplicity(box.shape[-1]) * np.ones_like(box.wavenumber())
     shells, n_shells = _shells(box)
@@ -100,7 +99,13 @@ def correlation(field: Tensor, other: Tensor, box: Box) -> Tensor:
     -------
     tensor
         1 where the fields have the same phases, shape (..., shell).
+
+    Raises
+    ------
+    BoxError
+        If a field is not one of the box, or the two differ in shape or precision.
     """
+    field, other = as_field(field, box), as_field(other, box)
     cross = power_spectrum(field, box, other).power
     product = power_spectrum(field, box).power * power_spectrum(other, box).power
     return cross / tf.sqrt(product)
@@ -120,8 +125,27 @@ def transfer_function(field: Tensor, reference: Tensor, box: Box) -> Tensor:
     -------
     tensor
         1 where the fields have the same power, shape (..., shell).
+
+    Raises
+    ------
+    BoxError
+        If a field is not one of the box, or the two differ in shape or precision.
     """
-    return tf.sqrt(power_spectrum(field, box).power / power_spectrum(reference, box).power)
+    field, reference = as_field(field, box), as_field(reference, box)
+    power = power_spectrum(field, box).power
+    return tf.sqrt(power / power_spectrum(_alike(field, reference), box).power)
+
+
+def _alike(field: Tensor, other: Tensor) -> Tensor:
+    """Return the second of two fields, or raise where they cannot be compared."""
+    if other.dtype != field.dtype or not other.shape.is_compatible_with(field.shape):
+        raise BoxError(
+            f"Two fields are compared, of {field.dtype.name} and shape {tuple(field.shape)} and of "
+            f"{other.dtype.name} and shape {tuple(other.shape)}. Give both in one precision and "
+            "shape.",
+            (tuple(field.shape), tuple(other.shape)),
+        )
+    return other
 
 
 def _shells(box: Box) -> tuple[np.ndarray, int]:

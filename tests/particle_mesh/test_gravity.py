@@ -77,3 +77,29 @@ def test_an_impossible_resolution_is_refused(displacement, resolution):
 def test_an_unknown_gradient_is_refused():
     with pytest.raises(BoxError, match="four_point"):
         gradient_kernels(BOX, "exact")
+
+
+def test_fields_that_are_not_those_of_the_box_are_refused(box, linear, growth):
+    particles = pm.start(linear, box, growth, 0.1)
+    for function in (pm.density, pm.acceleration):
+        with pytest.raises(BoxError, match=r"Give particles\.displacement"):
+            function(particles, box)
+        with pytest.raises(BoxError, match="float32 or float64"):
+            function(np.zeros([3, *box.shape], int), box)
+        with pytest.raises(BoxError, match="1, 2, 3"):
+            function(particles.displacement, box, resolution="a")
+
+
+def test_a_density_that_does_not_fit_its_displacements_is_refused(box, linear, growth):
+    x = pm.start(linear, box, growth, 0.1).displacement
+    with pytest.raises(BoxError, match="as many of both"):
+        pm.biased_density(tf.stack([linear, linear]), x, box, pm.Bias(1.0))
+    with pytest.raises(BoxError, match="in one precision"):
+        pm.biased_density(tf.cast(linear, tf.float32), x, box, pm.Bias(1.0))
+
+
+def test_places_are_inside_the_box(box):
+    shift = tf.fill([3, *box.shape], np.float32(-1e-9))
+    places = pm.Particles(shift, shift).positions(box)
+    assert float(tf.reduce_min(places)) == 0.0
+    assert float(tf.reduce_max(places)) == 75.0

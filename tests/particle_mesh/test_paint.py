@@ -124,3 +124,28 @@ def test_a_particle_that_is_nowhere_is_not_dropped_in_silence(particles):
 def test_meshes_beyond_32_bits_are_refused():
     with pytest.raises(BoxError, match="32 bits"):
         paint(tf.zeros([1, 3, 4]), tf.zeros([1, 4]), (2048, 2048, 2048))
+
+
+@pytest.mark.parametrize(
+    ("positions", "weights"),
+    [([2, 3, 5], [1, 5]), ([1, 5, 3], [1, 5]), ([3, 5], [5]), ([1, 2, 5], [1, 5])],
+    ids=str,
+)
+def test_positions_and_weights_that_do_not_fit_are_refused(positions, weights):
+    with pytest.raises(BoxError, match=r"Give positions of shape \(batch, 3, particle\)"):
+        paint(tf.zeros(positions), tf.ones(weights), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "positions"),
+    [
+        ([1, 8, 8, 8], [2, 3, 5]),
+        ([2, 8, 8, 8], [1, 3, 5]),
+        ([1, 8, 8, 8], [1, 5, 3]),
+        ([8, 8, 8], [1, 3, 5]),
+    ],
+    ids=str,
+)
+def test_a_mesh_that_does_not_fit_its_positions_is_refused(mesh, positions):
+    with pytest.raises(BoxError, match="one set a mesh|Give positions of shape"):
+        read(tf.ones(mesh), tf.zeros(positions))

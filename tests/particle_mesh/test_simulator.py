@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -121,3 +124,12 @@ def test_a_simulator_has_no_bands():
 def test_a_module_of_galaxies_is_no_simulator():
     with pytest.raises(UnsupportedModuleError, match=r"galsim_hub\.load"):
         pm.Simulator("hub:cosmos")
+
+
+def test_a_halo_field_can_be_copied_and_sent_once_it_was_used():
+    halo_field = galsim_hub.load("hub:halo_field")
+    box = pm.Box(8, 8 * halo_field.cell)
+    density = tf.random.stateless_uniform([8, 8, 8], [0, 1])
+    expected = halo_field(density, box)
+    for other in (pickle.loads(pickle.dumps(halo_field)), copy.deepcopy(halo_field)):
+        np.testing.assert_array_equal(other(density, box), expected)

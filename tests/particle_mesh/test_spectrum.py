@@ -118,3 +118,25 @@ def test_power_that_cannot_be_fitted_is_refused(quick_and_fine, change, words):
     box, quick, power = quick_and_fine
     with pytest.raises(BoxError, match=words):
         pm.fit_sharpening(quick, box, **{"power": power, **change})
+
+
+def test_fields_that_cannot_be_compared_are_refused(box, linear):
+    single = tf.cast(linear, tf.float32)
+    for compare in (pm.correlation, pm.transfer_function):
+        with pytest.raises(BoxError, match="in one precision"):
+            compare(single, linear, box)
+    with pytest.raises(BoxError, match="one precision and shape"):
+        pm.power_spectrum(linear, box, linear[None])
+    with pytest.raises(BoxError, match="float32 or float64"):
+        pm.power_spectrum(np.zeros(box.shape, int), box)
+    with pytest.raises(BoxError, match="Box that the field was made with"):
+        pm.smooth(linear, pm.Box(8, 80.0), 5.0)
+
+
+def test_transforms_whose_gradient_would_be_wrong_are_refused():
+    with pytest.raises(BoxError, match="next even number"):
+        pm.to_modes(tf.zeros([8, 8, 7]))
+    with pytest.raises(BoxError, match="next even number"):
+        pm.to_field(tf.zeros([8, 8, 4], tf.complex64), (8, 8, 7))
+    with pytest.raises(BoxError, match="shape of the field"):
+        pm.to_field(tf.zeros([8, 8, 5], tf.complex64), (9, 8, 8))
