@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "check_number",
     "check_positive",
     "check_whole",
+    "is_count",
     "is_whole",
 ]
 
@@ -39,6 +41,25 @@ def is_whole(value: object, least: int = 1) -> bool:
     """
     is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
     return is_integer and value >= least  # type: ignore[operator]  # which is an integer here
+
+
+def is_count(value: object) -> bool:
+    """Tell whether a value counts something: a whole number above 0, of any type of number.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_count(3), is_count(3.0), is_count(2.5), is_count("3")
+    (True, True, False, False)
+    """
+    return isinstance(value, numbers.Real) and float(value) >= 1 and float(value).is_integer()
 
 
 def check_choice(option: str, value: Any, known: Sequence[Any]) -> None:

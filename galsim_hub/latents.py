@@ -74,13 +74,15 @@ def check_rng(rng: galsim.BaseDeviate | None) -> galsim.BaseDeviate:
     return rng
 
 
-def check_seed(seed: object) -> int:
+def check_seed(seed: object, advice: str = "Galaxies take names and other ids as obj_id=.") -> int:
     """Return a seed as a Python int.
 
     Parameters
     ----------
     seed : int
         Any integer type, 0 <= seed < 2**64.
+    advice : str
+        What the error says to do.
 
     Returns
     -------
@@ -97,8 +99,7 @@ def check_seed(seed: object) -> int:
         value = -1
     if isinstance(seed, bool) or not 0 <= value < _SEED_LIMIT:
         raise SeedError(
-            f"A seed must be an integer from 0 to 2**64 - 1, got {seed!r}. Galaxies take "
-            "names and other ids as obj_id=.",
+            f"A seed must be an integer from 0 to 2**64 - 1, got {seed!r}. {advice}",
             seed,
         )
     return value

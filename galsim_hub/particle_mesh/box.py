@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import is_count
 from ..errors import BoxError
 
 __all__ = ["Box"]
@@ -96,8 +97,7 @@ class Box:
         BoxError
             If `resolution` is not a positive whole number.
         """
-        is_number = isinstance(resolution, numbers.Real)
-        if not (is_number and resolution >= 1 and resolution % 1 == 0):
+        if not is_count(resolution):
             raise BoxError(
                 f"The force resolution is {resolution!r}; it is the number of mesh cells along a "
                 "particle cell: give 1, 2, 3 ...",

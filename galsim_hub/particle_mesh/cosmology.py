@@ -14,13 +14,17 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..errors import CosmologyError
+from ..errors import CosmologyError, suggest
 
 __all__ = ["HUBBLE_DISTANCE", "Cosmology", "Planck15", "Planck18"]
 
 HUBBLE_DISTANCE = 2997.92458  # c / H0 [Mpc/h]
 LEAST_SCALE_FACTOR = 1e-4  # whose distance is still inverted
 LARGEST_HUBBLE = 10.0  # [100 km/s/Mpc]; no universe needs more, H0 in km/s/Mpc is larger
+OTHER_NAMES = {
+    "Omega_m": " Omega_m is Omega_c + Omega_b: give Omega_c.",
+    "H0": " H0 is 100 h: give h.",
+}
 N_NODES = 64  # of a quadrature: distances are then exact to 1e-10
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(N_NODES)
 
@@ -96,7 +100,13 @@ class Cosmology:
         Returns
         -------
         Cosmology
+
+        Raises
+        ------
+        CosmologyError
+            If there is no such parameter.
         """
+        _check_names(changes)
         return dataclasses.replace(self, **changes)
 
     def expansion(self, a: Tensor) -> Tensor:
@@ -279,6 +289,7 @@ def Planck15(**changes: Tensor) -> Cosmology:  # noqa: N802 - named as the cosmo
     -------
     Cosmology
     """
+    _check_names(changes)
     values = {"Omega_c": 0.2589, "Omega_b": 0.0486, "h": 0.6774, "n_s": 0.9667, "sigma8": 0.8159}
     return Cosmology(**{**values, **changes})
 
@@ -295,8 +306,22 @@ def Planck18(**changes: Tensor) -> Cosmology:  # noqa: N802 - named as the cosmo
     -------
     Cosmology
     """
+    _check_names(changes)
     values = {"Omega_c": 0.2621, "Omega_b": 0.0490, "h": 0.6766, "n_s": 0.9665, "sigma8": 0.8102}
     return Cosmology(**{**values, **changes})
+
+
+def _check_names(changes: dict[str, Tensor]) -> None:
+    known = [field.name for field in dataclasses.fields(Cosmology)]
+    for name in changes:
+        if name not in known:
+            other = OTHER_NAMES.get(name, "")
+            raise CosmologyError(
+                f"A cosmology has no parameter {name!r}; it has {', '.join(known)}."
+                f"{other or suggest(name, known)}",
+                name,
+                changes[name],
+            )
 
 
 def _check_parameter(name: str, given: NDArray[np.float64]) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from ..errors import BoxError
 from .box import Box
 
-__all__ = ["FLOATS", "as_field"]
+__all__ = ["FLOATS", "as_field", "leading"]
 
 FLOATS = tf.float32, tf.float64
 
@@ -50,3 +50,22 @@ def as_field(value: Any, box: Box, components: int | None = None) -> Tensor:
             field.dtype.name,
         )
     return field
+
+
+def leading(field: Tensor, n: int) -> list[Any]:
+    """Return the axes before the last ones, as far as they are known.
+
+    Parameters
+    ----------
+    field : tensor
+        Of any shape.
+    n : int
+        How many axes to leave out.
+
+    Returns
+    -------
+    list of int or tensor
+        A tensor where a `tf.function` does not know the length.
+    """
+    static, dynamic = field.shape[:-n].as_list(), tf.shape(field)
+    return [dynamic[i] if size is None else size for i, size in enumerate(static)]

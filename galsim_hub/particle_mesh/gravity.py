@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from .box import Box
-from .fields import as_field
+from .fields import as_field, leading
 from .kernels import inverse_laplacian
 from .paint import gather, gather_with_slope, paint, scatter
 
@@ -66,7 +66,7 @@ def density(displacement: Tensor, box: Box, *, resolution: int = 1) -> Tensor:
     positions = mesh_positions(x, mesh)
     weights = tf.ones_like(positions[:, 0]) * (mesh.n_cells / box.n_cells)
     painted = paint(positions, weights, mesh.shape, origins=grid_points(box, mesh, x.dtype))
-    return tf.reshape(painted, [*displacement.shape[:-4], *mesh.shape])
+    return tf.reshape(painted, [*leading(displacement, 4), *mesh.shape])
 
 
 def acceleration(
@@ -108,7 +108,7 @@ def acceleration(
         return _accelerate(x, kernel, geometry), lambda g: _pull_back(x, g, kernel, geometry)
 
     g = accelerated(tf.reshape(displacement, [-1, 3, *box.shape]))
-    return tf.reshape(g, displacement.shape)
+    return tf.reshape(g, [*leading(displacement, 4), 3, *box.shape])
 
 
 @tf.function(jit_compile=True, autograph=False)
@@ -244,7 +244,9 @@ class Solver:
             Shape of `x` [Mpc/h].
         """
         positions = mesh_positions(x, self._mesh)
-        return tf.reshape(gather(self._forces(potential), positions, self._origins(x)), x.shape)
+        return tf.reshape(
+            gather(self._forces(potential), positions, self._origins(x)), [-1, *x.shape[1:]]
+        )
 
     def read_back(
         self, potential: Tensor, x: Tensor, upstream: Tensor
@@ -276,7 +278,7 @@ class Solver:
         divergence = sum(
             _difference(painted[..., i], i + 1, h) for i, h in enumerate(self._mesh.cell)
         )
-        return tf.reshape(values, x.shape), self._per_length(slope, x), divergence
+        return tf.reshape(values, [-1, *x.shape[1:]]), self._per_length(slope, x), divergence
 
     def slope(self, source: Tensor, x: Tensor) -> Tensor:
         """Return the gradient of the product of the painted density with `source`.
@@ -314,7 +316,9 @@ class Solver:
 
     def _per_length(self, slope: Tensor, x: Tensor) -> Tensor:
         """Turn a change a cell into a change a length."""
-        return tf.reshape(slope / tf.constant(self._mesh.cell, x.dtype)[:, None], x.shape)
+        return tf.reshape(
+            slope / tf.constant(self._mesh.cell, x.dtype)[:, None], [-1, *x.shape[1:]]
+        )
 
 
 def solver_of(geometry: Any, kernel: Tensor) -> Solver:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..errors import CosmologyError
 from .cosmology import Cosmology, as_float64
 
-__all__ = ["FIRST_SCALE_FACTOR", "Growth"]
+__all__ = ["FIRST_SCALE_FACTOR", "Growth", "check_growth"]
 
 FIRST_SCALE_FACTOR = 1e-4  # where matter alone is assumed to rule
 LAST_SCALE_FACTOR = 1.25
@@ -60,6 +60,12 @@ class Growth:
     """
 
     def __init__(self, cosmology: Cosmology) -> None:
+        if not isinstance(cosmology, Cosmology):
+            raise CosmologyError(
+                f"Growth needs a Cosmology, not {cosmology!r:.100}. Give Planck18() or another.",
+                "cosmology",
+                cosmology,
+            )
         self.cosmology = cosmology
         x, derivative = _chebyshev(N_POINTS)
         a = np.exp(x)
@@ -124,6 +130,28 @@ class Growth:
         )
         basis = tf.cos(angle[..., None] * np.arange(N_POINTS))
         return tf.linalg.matvec(_to_coefficients(N_POINTS) @ self._values, basis, transpose_a=True)
+
+
+def check_growth(growth: Any) -> None:
+    """Raise unless an argument is the growth of a cosmology.
+
+    Parameters
+    ----------
+    growth : object
+        What a function was given.
+
+    Raises
+    ------
+    CosmologyError
+        If it is not.
+    """
+    if not isinstance(growth, Growth):
+        raise CosmologyError(
+            f"The growth of a cosmology is needed, not {type(growth).__name__}. Give "
+            "Growth(cosmology), made once.",
+            "growth",
+            growth,
+        )
 
 
 def _check_expansion(cosmology: Cosmology, a: NDArray[np.float64]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..arguments import is_count
 from ..backend import load_function
 from ..errors import ExtrapolationWarning, ReconstructionError
 from ..registry import locate
@@ -134,8 +135,8 @@ class LearnedSearch:
         Raises
         ------
         ReconstructionError
-            If a side of the grid is not a multiple of the module's coarsest cell, or several
-            orientations are asked for of a forward model that tells mirror images apart.
+            If a side of the grid is not a multiple of the module's coarsest cell, there is no step,
+            or several orientations are asked for of a forward model that tells mirror images apart.
 
         Warns
         -----
@@ -149,6 +150,11 @@ class LearnedSearch:
                 f"The grid {posterior.box.shape} does not suit {self._spec.label}: each side must "
                 f"be a multiple of {multiple}. Choose such a grid.",
                 posterior.box.shape,
+            )
+        n = training["iterations"] if n_iterations is None else n_iterations
+        if not is_count(n):
+            raise ReconstructionError(
+                f"{n!r} steps of a search are asked for. Give a whole number above 0.", n
             )
         self._warn_of_others(posterior)
         step = load_function(self._folder, self._spec, "step")
@@ -165,9 +171,8 @@ class LearnedSearch:
             np.concatenate([np.flip(observed, axes) for axes in mirrors]),
             np.concatenate([np.flip(weight, axes) for axes in mirrors]),
         )
-        n = training["iterations"] if n_iterations is None else n_iterations
         white = tf.zeros(batch.observed.shape)
-        for white in learned_steps(batch, network, n, training["hidden"]):  # noqa: B007 - the last
+        for white in learned_steps(batch, network, int(n), training["hidden"]):  # noqa: B007 - the last
             pass
         parts = zip(tf.split(white, len(mirrors)), mirrors, strict=True)
         mean = sum(tf.reverse(part, list(axes)) if axes else part for part, axes in parts)

@@ -18,7 +18,7 @@ import tensorflow as tf
 from ..errors import BoxError, StepsError
 from .box import Box
 from .gravity import grid_points, mesh_positions
-from .growth import Growth
+from .growth import Growth, check_growth
 from .lpt import Particles
 from .nbody import evolve
 from .paint import from_origin, paint
@@ -54,8 +54,8 @@ def light_cone(
     growth : Growth
         Of the cosmology; light comes from as far as its comoving distance.
     stages : sequence of float
-        Ascending scale factors. The first has to be before light leaves the last edge, the last
-        after it leaves the first.
+        Ascending scale factors, numbers to which no gradient flows. The first has to be before
+        light leaves the last edge, the last after it leaves the first.
     edges : sequence of float
         Ascending comoving distances between slabs [Mpc/h].
     n_pixels : int
@@ -82,6 +82,7 @@ def light_cone(
         If the steps do not cover the slabs.
     """
     check_pixels(n_pixels)
+    check_growth(growth)
     far = np.asarray(edges, np.float64)
     if far.ndim != 1 or len(far) < 2 or not np.all(np.diff(far) > 0) or far[0] < 0:
         raise BoxError(

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from ..errors import BoxError, StepsError
 from .box import Box
-from .fields import FLOATS, as_field
+from .fields import FLOATS, as_field, leading
 from .fourier import Transform
-from .growth import Growth
+from .growth import Growth, check_growth
 from .kernels import gradient_kernels, inverse_laplacian
 
 __all__ = ["Particles", "check_particles", "displacements", "move", "start"]
@@ -58,7 +58,7 @@ class Particles(NamedTuple):
         x = tf.math.floormod(x, side)
         # Of a place just below 0 the remainder is rounded to the side itself, which is place 0.
         x = tf.where(x < side, x, x - side)
-        flat = tf.reshape(x, [*_leading(x, 4), 3, box.n_cells])
+        flat = tf.reshape(x, [*leading(x, 4), 3, box.n_cells])
         return tf.linalg.matrix_transpose(flat)
 
 
@@ -160,6 +160,7 @@ def move(fields: list[Tensor], growth: Growth, a: float | Tensor) -> Particles:
     -------
     Particles
     """
+    check_growth(growth)
     size = [growth.first(a), growth.second(a)]
     momentum = [growth.momentum(a), growth.speed(a) * growth.second_rate(a) * size[1]]
     x, p = (
@@ -241,9 +242,3 @@ def _second_order(modes: Tensor, box: Box, gradient: str, transform: Transform) 
 
 def _times(modes: Tensor, kernel: Any) -> Tensor:
     return modes * tf.cast(kernel, modes.dtype)
-
-
-def _leading(x: Tensor, n: int) -> list[Any]:
-    """Return the axes before the last `n`, as far as they are known."""
-    static, dynamic = x.shape[:-n].as_list(), tf.shape(x)
-    return [dynamic[i] if size is None else size for i, size in enumerate(static)]

@@ -6,13 +6,14 @@ a finer grid of the same box has the same large scales, and no generator's state
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ..errors import BoxError, PowerSpectrumError
+from ..errors import BoxError, PowerSpectrumError, SeedError
 from ..latents import check_seed
 from .box import Box
 from .cosmology import as_float64
@@ -21,6 +22,7 @@ from .power import PowerFunction
 
 __all__ = ["linear_field", "linear_modes", "white_modes"]
 
+ADVICE = "Fields take one, or a sequence of them for a batch."
 MOST_CELLS = 2**20  # along a side: 3 x 20 bits make a mode's key
 
 Tensor = Any
@@ -57,7 +59,7 @@ def white_modes(box: Box, seed: int) -> NDArray[np.complex128]:
         )
     mine, partner = _keys(box)
     # A mode and its partner at -k are one number and its conjugate: the larger key owns it.
-    first, second = _normals(np.maximum(mine, partner), np.uint64(check_seed(seed)))
+    first, second = _normals(np.maximum(mine, partner), np.uint64(check_seed(seed, ADVICE)))
     modes = np.where(
         mine == partner,
         first,
@@ -87,20 +89,30 @@ def linear_modes(box: Box, power: PowerFunction, white: Tensor) -> Tensor:
     ------
     PowerSpectrumError
         If the power is negative or not finite at a wavenumber of the grid.
+    BoxError
+        If the modes are not those of the box.
     """
+    white = tf.cast(white, tf.complex128)
     k = box.wavenumber()
+    if tuple(white.shape[-3:]) != k.shape:
+        raise BoxError(
+            f"White modes have the shape {tuple(white.shape)}; this box has modes of shape (..., "
+            f"{', '.join(map(str, k.shape))}). Give those of `white_modes(box, seed)`.",
+            tuple(white.shape),
+        )
     safe = np.where(k == 0, 2 * np.pi / box.size[2], k)  # the mean's mode is made 0 below
     values = as_float64(power(tf.constant(safe)))
     _check_power(tf.get_static_value(values), safe)
     amplitude = tf.sqrt(values / box.volume) * box.n_cells
     amplitude *= np.where(k == 0, 0.0, 1.0)
-    return tf.cast(amplitude, tf.complex128) * tf.cast(white, tf.complex128)
+    # Not a cast, whose gradient warns of the imaginary part that it drops.
+    return tf.complex(amplitude, tf.zeros_like(amplitude)) * white
 
 
 def linear_field(
     box: Box,
     power: PowerFunction,
-    seed: int | list[int] = 0,
+    seed: int | Sequence[int] | NDArray[np.integer] = 0,
     *,
     dtype: Any = tf.float32,
 ) -> Tensor:
@@ -112,7 +124,7 @@ def linear_field(
         Its grid.
     power : function
         Power today [(Mpc/h)^3] of wavenumbers [h/Mpc], such as `EisensteinHu`.
-    seed : int or list of int
+    seed : int or sequence of int
         One seed a field.
     dtype : dtype
         float32 or float64.
@@ -120,7 +132,14 @@ def linear_field(
     Returns
     -------
     tensor
-        Shape (nx, ny, nz), or (n, nx, ny, nz) for a list of n seeds.
+        Shape (nx, ny, nz), or (n, nx, ny, nz) for a sequence of n seeds.
+
+    Raises
+    ------
+    SeedError
+        If a seed is no whole number from 0 to 2**64 - 1, or there is none.
+    PowerSpectrumError
+        If the power is negative or not finite at a wavenumber of the grid.
 
     Examples
     --------
@@ -128,10 +147,13 @@ def linear_field(
     >>> linear_field(Box(16, 100.0), EisensteinHu(Planck15()), seed=[1, 2]).shape
     TensorShape([2, 16, 16, 16])
     """
-    seeds = seed if isinstance(seed, list) else [seed]
+    is_one = np.ndim(seed) == 0
+    seeds: list[Any] = [seed] if is_one else list(seed)  # type: ignore[arg-type]  # a sequence
+    if not seeds:
+        raise SeedError("A field was asked for of no seed. Give one or more.", seed)
     white = np.stack([white_modes(box, one) for one in seeds])
     field = tf.cast(to_field(linear_modes(box, power, white), box.shape), dtype)
-    return field if isinstance(seed, list) else field[0]
+    return field[0] if is_one else field
 
 
 def _check_power(values: Any, k: NDArray[np.float64]) -> None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ..errors import StepsError
 from .box import Box
+from .fields import leading
 from .gravity import Solver, solver_of
 from .growth import Growth
 from .kernels import inverse_laplacian
@@ -61,7 +62,8 @@ def evolve(
     Returns
     -------
     Particles
-        At the last scale factor. Gradients flow to the particles, to the cosmology and to `stages`.
+        At the last scale factor. Gradients flow to the particles, to the cosmology and to `stages`;
+        they are of first order, by a tape: a gradient has none of its own.
 
     Raises
     ------
@@ -96,7 +98,8 @@ def evolve(
         return *bars[:3], bars[3][: plan.stages.shape[0]]
 
     x_end, p_end = run(flat[0], flat[1], plan, forward, backward)
-    return Particles(tf.reshape(x_end, x.shape), tf.reshape(p_end, x.shape))
+    shape = [*leading(x, 4), 3, *box.shape]
+    return Particles(tf.reshape(x_end, shape), tf.reshape(p_end, shape))
 
 
 def snapshots(
@@ -120,7 +123,7 @@ def snapshots(
     growth : Growth
         Of the cosmology.
     stages : sequence of float
-        Ascending scale factors.
+        Ascending scale factors, numbers to which no gradient flows; `evolve` has one.
     outputs : sequence of float
         Those of `stages` to stop at, ascending.
     resolution : int

@@ -171,7 +171,7 @@ def scatter(positions: Tensor, weights: Tensor, shape: Shape, origins: Origins =
     tensor
         Shape (batch, *shape, n).
     """
-    batch, n = weights.shape[:2]
+    batch, n = _batch(weights), weights.shape[1]
     rows = tf.linalg.matrix_transpose(weights)
     corners = [
         (
@@ -276,13 +276,13 @@ def _corners(
     positions: Tensor, shape: Shape, origins: Origins
 ) -> list[tuple[tuple[int, ...], Tensor, list[Tensor]]]:
     """Give each mesh point around: which side's upper, the flat index, the weight's factors."""
-    if positions.shape[0] * math.prod(shape) >= 2**31:
+    if (positions.shape[0] or 1) * math.prod(shape) >= 2**31:
         raise BoxError(
             f"{positions.shape[0]} meshes of {shape} points are too many to be counted in 32 bits. "
             "Run the fields of the batch one after the other.",
             shape,
         )
-    first = tf.range(positions.shape[0], dtype=tf.int32)[:, None]
+    first = tf.range(_batch(positions), dtype=tf.int32)[:, None]
     corners: list[tuple[tuple[int, ...], Tensor, list[Tensor]]] = [((), first, [])]
     for i, n in enumerate(shape):
         indices, weights = _neighbours(positions[:, i], i, origins, n)
@@ -307,6 +307,11 @@ def _neighbours(
     lower = tf.where(lower >= n, lower - n, lower)
     upper = tf.where(tf.equal(lower, n - 1), 0, lower + 1)
     return (lower, upper), (1.0 - above, above)
+
+
+def _batch(x: Tensor) -> Any:
+    """Return the length of the first axis, which a `tf.function` may not know."""
+    return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
 
 
 def _product(factors: list[Tensor]) -> Tensor:

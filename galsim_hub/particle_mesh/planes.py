@@ -8,13 +8,13 @@ along the first two from the middle of the box; the box repeats where the view i
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from ..arguments import is_count
 from ..errors import BoxError, CosmologyError
 from .box import Box
 from .cosmology import HUBBLE_DISTANCE, Cosmology, as_float64
@@ -222,8 +222,7 @@ def check_pixels(n_pixels: int) -> None:
     BoxError
         If it is not.
     """
-    is_number = isinstance(n_pixels, numbers.Real)
-    if not (is_number and n_pixels >= 1 and n_pixels % 1 == 0):
+    if not is_count(n_pixels):
         raise BoxError(
             f"A map of {n_pixels!r} pixels a side was asked for. Give a whole number above 0.",
             n_pixels,

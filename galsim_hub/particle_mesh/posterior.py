@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ReconstructionError
 from .bias import Bias, biased_density
 from .box import Box
+from .fields import as_field
 from .fourier import multiplicity, to_field, to_modes
 from .gravity import density
 from .growth import Growth
@@ -163,8 +164,13 @@ class Posterior:
         -------
         tensor
             Same shape and precision.
+
+        Raises
+        ------
+        BoxError
+            If it is not of the box.
         """
-        modes = to_modes(white)
+        modes = to_modes(as_field(white, self.box))
         return to_field(modes * tf.cast(self._amplitude, modes.dtype), self.box.shape)
 
     def newton_step(self, gradient: Tensor) -> Tensor:
@@ -196,8 +202,20 @@ class Posterior:
         -------
         tensor of float32
             Same shape, 0 where nothing was seen.
+
+        Raises
+        ------
+        ReconstructionError
+            If the forward model returns another shape.
         """
-        predicted = self.forward(self.linear(tf.cast(white, tf.float32)))
+        linear = self.linear(tf.cast(white, tf.float32))
+        predicted = tf.cast(self.forward(linear), tf.float32)
+        if not predicted.shape.is_compatible_with(linear.shape):
+            raise ReconstructionError(
+                f"The forward model makes {tuple(predicted.shape)} of a field of shape "
+                f"{tuple(linear.shape)}. It has to return what would be seen in each cell.",
+                tuple(predicted.shape),
+            )
         observed, weight = (tf.cast(x, tf.float32) for x in (self.observed, self.weight))
         return tf.where(weight > 0, (predicted - observed) * weight, 0.0)
 
@@ -239,10 +257,15 @@ class Posterior:
             Of all fields together.
         gradient : tensor of float64
             Same shape as `white`.
+
+        Raises
+        ------
+        BoxError
+            If the white noise is not of the box.
         """
-        return self._compiled(
-            tf.cast(white, tf.float64), tf.convert_to_tensor(smoothing, tf.float32)
-        )
+        white = tf.cast(white, tf.float64)
+        self.box.check_field(white.shape)
+        return self._compiled(white, tf.convert_to_tensor(smoothing, tf.float32))
 
     def gradients(self, white: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradients of likelihood and prior apart.

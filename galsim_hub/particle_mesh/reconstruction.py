@@ -15,9 +15,7 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,10 +24,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from ..arguments import is_whole
 from ..errors import ReconstructionError
 from .box import Box
 from .optimizers import load_minimizer
 from .posterior import Posterior
+from .search_state import SearchState
 from .spectrum import correlation, power_spectrum, transfer_function
 
 __all__ = ["Diagnosis", "Reconstruction", "Stage", "anneal", "diagnose", "reconstruct"]
@@ -38,9 +38,6 @@ ANNEALING = (4.0, 2.0, 1.0, 0.5, 0.0)  # smoothing of the stages [cell]
 ADAM_RATE = 0.1  # of white noise, whose unit is one
 ADAM_MOMENTS = 0.9, 0.999
 N_CORRECTIONS = 10  # pairs that L-BFGS remembers
-FILE_NAME = "reconstruction.npz"
-PROBE = 1, 2  # seed of the field that models are compared at
-MODEL_TOLERANCE = 1e-4  # relative: machines round differently
 
 Tensor = Any
 
@@ -115,11 +112,21 @@ def anneal(box: Box, iterations: int) -> list[Stage]:
     -------
     list of Stage
 
+    Raises
+    ------
+    ReconstructionError
+        If the iterations are no whole number from 0 on.
+
     Examples
     --------
     >>> [stage.iterations for stage in anneal(Box(8, 80.0), 80)]
     [10, 10, 10, 10, 40]
     """
+    if not is_whole(iterations, least=0):
+        raise ReconstructionError(
+            f"{iterations!r} iterations were to be shared among stages. Give a whole number.",
+            iterations,
+        )
     each = iterations // (2 * (len(ANNEALING) - 1))
     counts = [each] * (len(ANNEALING) - 1)
     counts.append(iterations - sum(counts))
@@ -160,8 +167,8 @@ def reconstruct(
     Raises
     ------
     ReconstructionError
-        If there is no such method, L-BFGS is given several fields, `start` is not shaped as the
-        observed field, a value is not finite, or the folder is another search's.
+        If there is no such method, a stage is none, L-BFGS is given several fields, `start` is not
+        shaped as the observed field, a value is not finite, or the folder is another search's.
     MissingExtraError
         If L-BFGS is asked for and tensorflow-probability is not installed.
     """
@@ -169,10 +176,13 @@ def reconstruct(
         raise ReconstructionError(
             f"There is no method {method!r}. Choose one of {', '.join(map(repr, METHODS))}.", method
         )
+    stages = _read_stages(stages)
     white = tf.zeros(posterior.observed.shape, tf.float64) if start is None else start
     white = tf.cast(white, tf.float64)
     _check_start(white, posterior, method)
-    state = None if folder is None else _State.open(Path(folder), posterior, stages, method, white)
+    state = (
+        None if folder is None else SearchState.open(Path(folder), posterior, stages, method, white)
+    )
     values: list[float] = []
     if state is not None:
         white, values = tf.constant(state.white), list(state.values)
@@ -271,6 +281,23 @@ def _adam(posterior: Posterior) -> Callable[[Tensor, Stage], Tensor]:
 METHODS = {"lbfgs": _lbfgs, "adam": _adam}
 
 
+def _read_stages(stages: Any) -> list[Stage]:
+    if isinstance(stages, Stage):
+        stages = [stages]
+    try:
+        read = [Stage(*stage) for stage in stages]
+        are_good = all(0 <= s < np.inf and is_whole(n, least=0) for s, n in read)
+    except TypeError:
+        are_good = False
+    if not are_good:
+        raise ReconstructionError(
+            f"{stages!r} are no stages of a search. Give pm.Stage(smoothing, iterations), from 0 "
+            "Mpc/h on and whole numbers, or what anneal gives.",
+            stages,
+        )
+    return read
+
+
 def _check_start(white: Tensor, posterior: Posterior, method: str) -> None:
     shape, expected = tuple(white.shape), tuple(posterior.observed.shape)
     if shape != expected:
@@ -295,72 +322,3 @@ def _finite(value: float, stage: Stage) -> float:
             value,
         )
     return value
-
-
-class _State:
-    """The file that a search is resumed from."""
-
-    def __init__(
-        self,
-        path: Path,
-        identity: str,
-        model: NDArray[np.float64],
-        white: NDArray[Any],
-        values: list[float],
-    ) -> None:
-        self.path, self.identity, self.model = path, identity, model
-        self.white, self.values = white, values
-
-    @classmethod
-    def open(
-        cls,
-        folder: Path,
-        posterior: Posterior,
-        stages: Sequence[Stage],
-        method: str,
-        start: Tensor,
-    ) -> _State:
-        """Read the state of a folder, or begin."""
-        text = f"{method} {[tuple(stage) for stage in stages]} {posterior.box}".encode()
-        arrays = map(np.asarray, (posterior.observed, posterior.weight, start))
-        identity = hashlib.sha256(text + b"".join(x.tobytes() for x in arrays)).hexdigest()
-        model = _describe_model(posterior, start)
-        path = folder / FILE_NAME
-        if not path.is_file():
-            return cls(path, identity, model, start.numpy(), [])
-        try:
-            with np.load(path) as file:
-                stored = dict(file)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ReconstructionError(
-                f"{path} cannot be read: {error}. Remove it to begin anew.", str(path)
-            ) from error
-        same = "model" in stored and str(stored["identity"]) == identity
-        same = same and stored["model"].shape == model.shape
-        if not same or not np.allclose(stored["model"], model, rtol=MODEL_TOLERANCE, atol=0.0):
-            raise ReconstructionError(
-                f"{path} is of a search with other data, stages, start, power or forward model. "
-                "Choose another folder, or remove it.",
-                str(path),
-            )
-        return cls(path, identity, model, stored["white"], stored["values"].tolist())
-
-    def save(self, white: NDArray[Any], values: list[float]) -> None:
-        """Replace the file as a whole, so that a kill leaves the old or the new one."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp.npz")
-        np.savez(temporary, identity=self.identity, model=self.model, white=white, values=values)
-        os.replace(temporary, self.path)
-
-
-def _describe_model(posterior: Posterior, start: Tensor) -> NDArray[np.float64]:
-    """Return what tells a posterior from others of the same data.
-
-    Value and slope of the likelihood at the start, and at a random field: at zeros, where searches
-    start, a bias of second order does not show.
-    """
-    numbers = [posterior.linear_std]
-    for white in (start, tf.random.stateless_normal(start.shape, PROBE, dtype=tf.float64)):
-        value, gradient = posterior.value_and_gradient(white)
-        numbers += [value - 0.5 * tf.reduce_sum(white**2), tf.norm(gradient - white)]
-    return np.array(numbers, np.float64)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ..errors import BoxError
 from .box import Box
-from .fields import as_field
+from .fields import as_field, leading
 from .fourier import multiplicity, to_modes
 
 __all__ = ["Spectrum", "correlation", "power_spectrum", "transfer_function"]
@@ -82,7 +82,7 @@ def power_spectrum(
     columns = tf.reshape(weighted, [-1, weights.size])
     sums = tf.math.unsorted_segment_sum(tf.transpose(columns), shells, n_shells + 1)[:-1]
     means = tf.transpose(sums) / tf.constant(counts, power.dtype)
-    return Spectrum(k, tf.reshape(means, [*field.shape[:-3], n_shells]), counts)
+    return Spectrum(k, tf.reshape(means, [*leading(field, 3), n_shells]), counts)
 
 
 def correlation(field: Tensor, other: Tensor, box: Box) -> Tensor:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from ..arguments import is_count
 from ..errors import StepsError
 from .cosmology import as_float64
-from .growth import Growth
+from .growth import Growth, check_growth
 
 __all__ = ["Schedule", "bullfrog", "fastpm", "scale_factors", "schedule"]
 
@@ -58,8 +59,12 @@ def schedule(growth: Growth, stages: Any, scheme: str = "fastpm") -> Schedule:
     Raises
     ------
     StepsError
-        If the scale factors do not ascend, or there is no such scheme.
+        If the scale factors do not ascend (where their values are known, outside of a
+        `tf.function`), or there is no such scheme.
+    CosmologyError
+        If `growth` is something else.
     """
+    check_growth(growth)
     if scheme not in SCHEMES:
         raise StepsError(
             f"There is no scheme {scheme!r}. Choose one of {', '.join(map(repr, SCHEMES))}.", scheme
@@ -101,7 +106,7 @@ def scale_factors(first: float, last: float, n_steps: int) -> np.ndarray:
     >>> scale_factors(0.1, 1.0, 3).round(2).tolist()
     [0.1, 0.4, 0.7, 1.0]
     """
-    if not 0 < first < last or int(n_steps) != n_steps or n_steps < 1:
+    if not (0 < first < last < np.inf and is_count(n_steps)):
         raise StepsError(
             f"{n_steps} steps from a = {first} to {last} cannot be made. Give 0 < first < last and "
             "at least one step.",

@@ -16,7 +16,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `training` and `tests` are not installed
 
-import galsim_hub
 from galsim_hub import particle_mesh as pm
 from galsim_hub.registry import locate
 from training.recipe_file import load_config
@@ -39,7 +38,7 @@ PROTOCOL = (
 def main(n_boxes: str = "12", module: str = "hub:cosmic_rim", update: str = "") -> None:
     """Print the table."""
     config = load_config(CONFIG)
-    survey, search = Survey(config), galsim_hub.load(module)
+    survey, search = Survey(config), pm.LearnedSearch(module)
     ways = {
         "learned, 10": lambda p: p.linear(search.reconstruct(p)),
         "one orientation": lambda p: p.linear(search.reconstruct(p, orientations=1)),

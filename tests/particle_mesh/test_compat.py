@@ -120,3 +120,14 @@ def test_calls_of_the_release_and_of_the_repository_are_the_same():
         flowpm.nbody(first, STAGES, 16, {"Omega0_m": 0.3})
     with pytest.raises(TypeError, match="cosmology"):
         flowpm.lpt_init(field, 0.1, 1, cosmo, cosmology=cosmo)
+
+
+def test_a_dict_in_place_of_a_cosmology_is_told_of():
+    with pytest.raises(CosmologyError, match="is not a Cosmology"):
+        flowpm.lpt_init({"Omega0_m": 0.3}, tf.zeros([1, 4, 4, 4]), 0.1)
+
+
+def test_cells_may_be_counted_by_a_float():
+    state = flowpm.lpt_init(tf.zeros([1, 4, 4, 4]), 0.1)
+    whole, real = (flowpm.nbody(state, [0.1, 1.0], nc) for nc in (4, 4.0))
+    np.testing.assert_array_equal(whole, real)

@@ -155,3 +155,24 @@ def test_the_hubble_constant_in_kilometres_per_second_is_refused():
 def test_several_values_of_a_parameter_are_refused():
     with pytest.raises(CosmologyError, match="several cosmologies"):
         pm.Planck18(w0=[-1.0, -0.9])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("Omega_m", r"Omega_c \+ Omega_b"), ("H0", "100 h"), ("sigma_8", "sigma8")]
+)
+def test_a_parameter_of_another_name_is_refused_with_the_right_one(cosmology, name, words):
+    for make in (pm.Planck15, pm.Planck18, cosmology.replace):
+        with pytest.raises(CosmologyError, match=words):
+            make(**{name: 0.3})
+
+
+def test_what_is_no_cosmology_or_growth_is_told_apart(cosmology, box):
+    with pytest.raises(CosmologyError, match="needs a Cosmology, not 5"):
+        pm.Growth(5)
+    particles = pm.Particles(*(tf.zeros([3, *box.shape]) for _ in range(2)))
+    with pytest.raises(CosmologyError, match=r"Growth\(cosmology\)"):
+        pm.start(tf.zeros(box.shape), box, cosmology, 0.1)
+    with pytest.raises(CosmologyError, match=r"Growth\(cosmology\)"):
+        pm.evolve(particles, box, cosmology, [0.1, 1.0])
+    with pytest.raises(CosmologyError, match=r"Growth\(cosmology\)"):
+        pm.light_cone(particles, box, cosmology, [0.1, 1.0], [0.0, 10.0], n_pixels=8)

@@ -107,3 +107,37 @@ def test_an_odd_or_tiny_grid_is_refused(shape):
 def test_an_impossible_size_is_refused(size):
     with pytest.raises(BoxError):
         pm.Box(8, size)
+
+
+@pytest.mark.parametrize("seeds", [[1, 2], (1, 2), range(1, 3), np.array([1, 2])], ids=repr)
+def test_any_sequence_of_seeds_is_a_batch(box, cosmology, seeds):
+    power = pm.EisensteinHu(cosmology)
+    fields = pm.linear_field(box, power, seed=seeds)
+    for field, seed in zip(fields, (1, 2), strict=True):
+        np.testing.assert_array_equal(field, pm.linear_field(box, power, seed=seed))
+
+
+def test_no_seed_and_a_name_are_refused(box, cosmology):
+    power = pm.EisensteinHu(cosmology)
+    with pytest.raises(SeedError, match="Give one or more"):
+        pm.linear_field(box, power, seed=[])
+    with pytest.raises(SeedError, match="Fields take one") as caught:
+        pm.linear_field(box, power, seed="field")
+    assert "obj_id" not in str(caught.value)
+
+
+def test_modes_of_another_box_are_refused(box, cosmology):
+    with pytest.raises(BoxError, match="white_modes"):
+        pm.linear_modes(box, pm.EisensteinHu(cosmology), pm.white_modes(pm.Box(8, 80.0), 1))
+
+
+def test_gradients_by_a_parameter_warn_of_nothing(box, cosmology, caplog):
+    sigma8 = tf.constant(0.8, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(sigma8)
+        field = pm.linear_field(box, pm.EisensteinHu(cosmology.replace(sigma8=sigma8)), seed=1)
+        variance = tf.reduce_sum(field**2)
+    # The field is proportional to it; single precision limits the sum.
+    expected = 2 * float(variance) / 0.8
+    assert float(tape.gradient(variance, sigma8)) == pytest.approx(expected, rel=1e-5)
+    assert "complex128" not in caplog.text

@@ -225,3 +225,27 @@ def test_an_output_that_is_no_stage_is_refused(started, box, growth):
         list(pm.snapshots(started, box, growth, STAGES, [0.33]))
     with pytest.raises(StepsError, match="ascending"):
         list(pm.snapshots(started, box, growth, [0.1, 0.5, 0.3, 1.0], [0.5]))
+
+
+def test_a_batch_whose_size_is_not_known_is_evolved(linear, box, growth):
+    stages = pm.scale_factors(0.2, 1.0, 2)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *box.shape], tf.float64)])
+    def run(fields):
+        particles = pm.evolve(pm.start(fields, box, growth, 0.2), box, growth, stages)
+        density = pm.density(particles.displacement, box)
+        return density, pm.power_spectrum(density, box).power
+
+    density, power = run(tf.stack([linear, -linear]))
+    particles = pm.evolve(pm.start(linear, box, growth, 0.2), box, growth, stages)
+    expected = pm.density(particles.displacement, box)
+    # Compiled for another shape: sums in another order.
+    np.testing.assert_allclose(density[0], expected, atol=1e-9)
+    expected = pm.power_spectrum(expected, box).power
+    np.testing.assert_allclose(power[0], expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("arguments", [(0.1, np.inf, 3), (0.1, 1.0, "a"), (0.1, 1.0, 2.5)])
+def test_steps_that_cannot_be_counted_are_refused(arguments):
+    with pytest.raises(StepsError, match="cannot be made"):
+        pm.scale_factors(*arguments)

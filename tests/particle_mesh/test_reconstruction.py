@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from galsim_hub import particle_mesh as pm
-from galsim_hub.errors import ReconstructionError
+from galsim_hub.errors import BoxError, ReconstructionError
 from galsim_hub.particle_mesh.bias import tidal_square
 
 NOISE = 0.5
@@ -203,3 +203,59 @@ def test_a_search_of_an_observed_tensor_is_kept_in_a_folder(posterior, observed,
     search = posterior.observing(tf.constant(observed))
     pm.reconstruct(search, [pm.Stage(0.0, 1)], method="adam", folder=tmp_path)
     assert (tmp_path / "reconstruction.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [pm.Stage(np.nan, 2)],
+        [pm.Stage(-1.0, 2)],
+        [pm.Stage(0.0, 2.5)],
+        [pm.Stage(0.0, -1)],
+        [1],
+        None,
+    ],
+    ids=str,
+)
+def test_what_are_no_stages_is_refused(posterior, stages):
+    with pytest.raises(ReconstructionError, match="no stages of a search"):
+        pm.reconstruct(posterior, stages, method="adam")
+
+
+def test_pairs_of_numbers_are_stages(posterior):
+    first, second = (
+        pm.reconstruct(posterior, stages, method="adam").white
+        for stages in ([(0.0, 2)], [pm.Stage(0.0, 2)])
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("iterations", [-8, 400.5, None])
+def test_iterations_that_cannot_be_shared_are_refused(box, iterations):
+    with pytest.raises(ReconstructionError, match="whole number"):
+        pm.anneal(box, iterations)
+
+
+def test_white_noise_of_another_box_is_refused(posterior, linear):
+    other = tf.zeros([8, 8, 8], tf.float64)
+    with pytest.raises(BoxError, match="Give the Box"):
+        posterior.linear(other)
+    with pytest.raises(BoxError, match="Give the Box"):
+        posterior.value_and_gradient(other)
+    with pytest.raises(BoxError, match="Give the Box"):
+        pm.diagnose(posterior, other, linear)
+
+
+def test_a_forward_model_in_double_precision_is_taken(observed, box, power):
+    white = tf.ones(box.shape, tf.float64)
+    single, double = (
+        pm.Posterior(observed, 1.0, box, power, forward).value_and_gradient(white)[0]
+        for forward in (lambda field: field, lambda field: tf.cast(field, tf.float64))
+    )
+    assert float(single) == float(double)
+
+
+def test_a_forward_model_of_another_shape_is_refused(observed, box, power):
+    posterior = pm.Posterior(observed, 1.0, box, power, lambda field: tf.reduce_sum(field))
+    with pytest.raises(ReconstructionError, match="in each cell"):
+        posterior.value_and_gradient(tf.ones(box.shape, tf.float64))

@@ -11,6 +11,7 @@ of second order are about 1% larger than FlowPM's, whose D2 is that of a univers
 from __future__ import annotations
 
 import functools
+import numbers
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -101,8 +102,8 @@ def _cosmology_may_come_first(function: Callable[..., Any]) -> Callable[..., Any
 
     @functools.wraps(function)
     def call(*args: Any, cosmo: Cosmology | None = None, **named: Any) -> Any:
-        if args and isinstance(args[0], Cosmology):
-            cosmo, args = args[0], args[1:]
+        if args and isinstance(args[0], Cosmology | dict):
+            cosmo, args = _cosmology(args[0]), args[1:]
         if cosmo is not None and len(args) > 3:
             args = (*args[:3], cosmo, *args[3:])
         elif cosmo is not None:
@@ -200,7 +201,8 @@ def nbody(
         raise BoxError("nbody needs nc, the cells along a side. Give it after the stages.", nc)
     if len(stages) < 2:
         return state
-    box = _cells([int(nc)] * 3 if isinstance(nc, int | np.integer) else nc)
+    sides: Any = [nc] * 3 if isinstance(nc, numbers.Real) else nc
+    box = _cells(sides)
     growth, particles = Growth(cosmo), _particles(state, box)
     if return_intermediate_states:
         steps = snapshots(particles, box, growth, stages, stages[1:], resolution=pm_nc_factor)

@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...arguments import is_count
 from ...errors import DeviceMeshError, PeerError
 from ...peers import Peers
 from .collective import CollectiveCommunicator
@@ -86,7 +87,7 @@ def launch(
 
 def _sides(mesh: int | Sequence[int]) -> tuple[int, int]:
     sides = tuple(mesh) if isinstance(mesh, Sequence) else (mesh, 1)
-    if len(sides) != 2 or any(int(n) != n or n < 1 for n in sides):
+    if len(sides) != 2 or not all(is_count(n) for n in sides):
         raise DeviceMeshError(
             f"A mesh of devices is one or two whole numbers above 0, not {mesh!r}.", tuple(sides)
         )
