@@ -121,6 +121,9 @@ def test_a_model_that_tells_mirror_images_apart_has_one_orientation(module, conf
     assert search.reconstruct(posterior, orientations=1).shape == box.shape
     with pytest.raises(ReconstructionError, match="give 1 to 8"):
         search.reconstruct(posterior, orientations=9)
+    for n_steps in (2.5, 0, "all"):
+        with pytest.raises(ReconstructionError, match="whole number above 0"):
+            search.reconstruct(posterior, n_steps, orientations=1)
 
 
 @pytest.mark.parametrize(("size", "noise"), [(100.0, 0.1), (200.0, 1.0)])

@@ -72,7 +72,7 @@ def test_a_field_of_the_whole_box_is_no_share():
         share.start(tf.zeros([32, 32, 32]), pm.Growth(pm.Planck15()), 0.1)
 
 
-@pytest.mark.parametrize("mesh", [0, (2, 0), (2, 2, 2), (1.5, 1)])
+@pytest.mark.parametrize("mesh", [0, None, (2, 0), (2, 2, 2), (1.5, 1)])
 def test_a_mesh_of_no_devices_is_refused(mesh):
     with pytest.raises(DeviceMeshError, match="whole numbers"):
         distributed.launch(lambda communicator: None, mesh)
