@@ -272,7 +272,7 @@ class Solver:
             Gradient by the potential.
         """
         positions, origins = mesh_positions(x, self._mesh), self._origins(x)
-        upstream = tf.reshape(upstream, positions.shape)
+        upstream = tf.reshape(upstream, [-1, *positions.shape[1:]])
         values, slope = gather_with_slope(self._forces(potential), positions, upstream, origins)
         painted = scatter(positions, self._summed(upstream), self._shape, origins)
         divergence = sum(
