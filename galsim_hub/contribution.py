@@ -21,7 +21,7 @@ from .errors import CardError, ContributionError, CorruptedModuleError, GalSimHu
 from .figures import contact_sheet
 from .golden import RELATIVE_TOLERANCE, spread_conditions, write_golden
 from .model import GenerativeGalaxyModel
-from .registries import bundled_index, bundled_root
+from .registries import bundled_index, is_released
 from .spec import CARD_NAME, SPEC_VERSION, ModuleSpec, read_spec
 
 __all__ = ["LARGEST_MODULE", "OPEN_LICENCES", "complete", "examine", "scaffold"]
@@ -175,12 +175,7 @@ def _require_unreleased_program(folder: Path) -> None:
             "tf.saved_model.save.",
             str(folder),
         )
-    path = folder.resolve()
-    released = [release.label for release in bundled_index().releases]
-    if (
-        path.parent.parent == bundled_root().resolve()
-        and f"{path.parent.name}@{path.name}" in released
-    ):
+    if is_released(folder):
         raise ContributionError(
             f"{folder} is released, and a released version never changes. Copy it to the next "
             "version's folder first.",

@@ -29,6 +29,7 @@ __all__ = [
     "config_path",
     "is_bundled",
     "is_bundled_identity",
+    "is_released",
     "list_releases",
     "read_registries",
     "registry_places",
@@ -102,6 +103,25 @@ def is_bundled(name: str, version: int) -> bool:
     bool
     """
     return (bundled_folder(name, version) / CARD_NAME).is_file()
+
+
+def is_released(folder: Path) -> bool:
+    """Tell whether a folder is that of a released version among the bundled modules.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        ``.../NAME/VERSION``.
+
+    Returns
+    -------
+    bool
+    """
+    path = folder.resolve()
+    label = f"{path.parent.name}@{path.name}"
+    return path.parent.parent == bundled_root().resolve() and any(
+        release.label == label for release in bundled_index().releases
+    )
 
 
 def is_bundled_identity(sha256: str) -> bool:

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from galsim_hub import contribution
 from galsim_hub.cli import main
 from galsim_hub.contribution import complete, examine, scaffold
 from galsim_hub.errors import ContributionError, UnsafeModuleError
+from galsim_hub.registries import bundled_root
 from galsim_hub.spec import read_spec
 
 
@@ -80,7 +80,7 @@ def test_a_card_without_program_cannot_be_completed(tmp_path):
 
 
 def test_a_released_version_is_not_completed_anew():
-    released = contribution.bundled_root() / "cosmos" / "1"
+    released = bundled_root() / "cosmos" / "1"
     with pytest.raises(ContributionError, match="a released version never changes"):
         complete(released)
 
@@ -148,7 +148,7 @@ def test_a_missing_cover_is_found(contributed):
 
 
 def test_a_module_that_is_too_large_is_found(contributed, monkeypatch):
-    monkeypatch.setattr(contribution, "LARGEST_MODULE", 1000)
+    monkeypatch.setattr("galsim_hub.contribution.LARGEST_MODULE", 1000)
     assert list(faults(contributed)) == ["size"]
 
 
