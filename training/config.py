@@ -12,6 +12,8 @@ import re
 from .errors import ConfigError
 from .galaxies_config import KnotsConfig
 
+CONDITIONS = ("flux_radius", "mag_auto", "zphot")  # of every galaxy's module, in this order
+
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
@@ -21,7 +23,8 @@ class DataConfig:
     range [count^2 per pixel] from which each parametric stamp's noise level is drawn. Each
     parametric stamp's PSF is moved by up to `psf_dither` [pixel] along both axes, as a galaxy falls
     anywhere in its pixel. A stamp set with ``psfs: null`` uses the OpticalPSF stand-in of
-    `training.data.psfs`.
+    `training.data.psfs`. `columns` names the catalogue's column of each of `CONDITIONS`, in any
+    order.
     """
 
     directory: str
@@ -36,11 +39,7 @@ class DataConfig:
     psf_dither: float = 1.0
     noise_variance: tuple[float, float] = (4.0e-6, 1.2e-5)
     columns: dict[str, str] = dataclasses.field(
-        default_factory=lambda: {
-            "flux_radius": "flux_radius",
-            "mag_auto": "mag_auto",
-            "zphot": "zphot",
-        }
+        default_factory=lambda: {name: name for name in CONDITIONS}
     )
     knots: KnotsConfig | None = dataclasses.field(default_factory=KnotsConfig)
     rotate: bool = True
@@ -48,6 +47,15 @@ class DataConfig:
     shard_size: int = 512
     limit: int | None = None
     seed: int = 2020
+
+    def __post_init__(self) -> None:
+        if set(self.columns) != set(CONDITIONS):
+            raise ConfigError(
+                f"data.columns must name a column of the catalogue for each of "
+                f"{', '.join(CONDITIONS)} and for nothing else, got {self.columns}."
+            )
+        # Networks and programs take conditions by their place.
+        object.__setattr__(self, "columns", {name: self.columns[name] for name in CONDITIONS})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,10 @@ class DivergedError(TrainingError):
     """Raise when a loss is not finite; the last good checkpoint stays on disk."""
 
 
+class DamagedRunError(TrainingError):
+    """Raise when a file that a fit left, such as a checkpoint or weights, cannot be read."""
+
+
 class ExportError(TrainingError):
     """Raise when an exported program is not the one that was trained."""
 

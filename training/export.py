@@ -1,22 +1,24 @@
 """Write a module folder: SavedModel, light files, golden sample, cover and card, all or nothing."""
 
+import hashlib
 import pathlib
 
+import keras
 import numpy as np
 
 from .card import write_card
-from .config import Config
+from .clumpiness import ClumpTask, cached_tables
+from .config import CONDITIONS, Config
 from .data.pipeline import StampSet
 from .latents import cached_latents
 from .light import check_light, write_light
-from .models.clumps import Clumpiness
 from .models.conditions import fit_population
-from .models.flow import ConditionalFlow
 from .models.generator import GalaxyModule
 from .models.resampling import Resampling
-from .models.vae import VAE
 from .release import folder_of, new_version, require_finished, write_program
-from .tasks import Pair, load_best
+from .run_folder import require_claim
+from .tables import weights_hash
+from .tasks import FlowTask, VAETask, load_best, load_fitted
 
 GOLDEN_ROWS = 4
 COVER_ROWS = 50
@@ -28,8 +30,8 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
     Raises
     ------
     ConfigError
-        If training is not finished, or the version exists already and `replace` is not given:
-        a released version never changes.
+        If training is not finished or was of another recipe, or the version exists already and
+        `replace` is not given: a released version never changes.
     """
     require_finished(pathlib.Path(config.workdir), config.fits)
     with new_version(config.export, replace=replace) as folder:
@@ -45,34 +47,47 @@ def export(config: Config, *, replace: bool = False) -> pathlib.Path:
 
 
 def assemble(config: Config) -> tuple[GalaxyModule, np.ndarray]:
-    """Return the trained module and the training set's conditions (n, 3), in random order."""
+    """Return the trained module and the training set's conditions (n, 3), in random order.
+
+    Raises
+    ------
+    ConfigError
+        If a model is not fitted, or not by this recipe on the models before it as they are now.
+    """
     workdir = pathlib.Path(config.workdir)
-    vae = VAE(config.vae, config.data)
-    load_best(Pair(vae.networks), workdir / "vae")
-    latents = cached_latents(
-        vae, StampSet(config.data.directory, config.half), workdir / "latents.npz"
-    )
-    flow = ConditionalFlow(config.flow, config.vae.latent_size)
-    load_best(flow, workdir / "flow")
-    conditions = np.random.default_rng(0).permutation(latents["train"]["conditions"])
+    coder = VAETask(config)
+    load_fitted(coder, config.fit_vae, workdir / "vae")
+    latents = cached_latents(coder.vae, coder.stamps, workdir / "latents.npz")
+    flow = FlowTask(config, latents)
+    load_fitted(flow, config.fit_flow, workdir / "flow")
     clumpiness = None
     if config.fit_clumps:
-        clumpiness = Clumpiness(config.vae.latent_size + len(config.data.columns))
-        load_best(clumpiness, workdir / "clumps")
+        tables = cached_tables(coder.vae, coder.stamps, workdir / "clumps.npz")
+        clumps = ClumpTask(config, tables)
+        load_fitted(clumps, config.fit_clumps, workdir / "clumps")
+        clumpiness = clumps.model
     resampling = None
     if config.candidates > 1:
         resampling = Resampling(config.candidates, config.vae.components)
+        fitted = [*coder.vae.networks, flow.flow, *([clumpiness] if clumpiness else [])]
+        require_claim(workdir / "resampling", resampling_claim(config, coder.stamps, fitted))
         load_best(resampling, workdir / "resampling")
-    return GalaxyModule(vae, flow, config.data.psf_size, clumpiness, resampling), conditions
+    module = GalaxyModule(coder.vae, flow.flow, config.data.psf_size, clumpiness, resampling)
+    conditions = np.random.default_rng(0).permutation(latents["train"]["conditions"])
+    return module, conditions
+
+
+def resampling_claim(config: Config, stamps: StampSet, networks: list[keras.Model]) -> str:
+    """Return what marks a resampling as fitted to these networks on these stamps."""
+    parts = f"{config.candidates}/{stamps.identity}/{weights_hash(networks)}"
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def write_golden(module: GalaxyModule, path: pathlib.Path, conditions: np.ndarray) -> None:
     """Save inputs and outputs of every signature, as the model in memory computes them."""
     rng = np.random.default_rng(7)
     size, psf_size = module.stamp_size, module.psf_size
-    columns = dict(
-        zip(("flux_radius", "mag_auto", "zphot"), conditions.T.astype(np.float32), strict=True)
-    )
+    columns = dict(zip(CONDITIONS, conditions.T.astype(np.float32), strict=True))
     normal = rng.standard_normal((len(conditions), module.random_size)).astype(np.float32)
     image = module.generate(*columns.values(), normal)["image"].numpy()
     axis = np.arange(psf_size) - psf_size // 2

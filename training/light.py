@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from .config import CONDITIONS
 from .errors import ExportError
 from .models.generator import GalaxyModule
 
@@ -24,9 +25,7 @@ TOLERANCE = 1.0e-5  # of the peak, against the SavedModel
 def write_light(module: GalaxyModule, folder: pathlib.Path) -> None:
     """Write the light files below a module's folder."""
     batch = LATENTS_BATCH
-    conditions = [
-        tf.TensorSpec([batch], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")
-    ]
+    conditions = [tf.TensorSpec([batch], tf.float32, name=name) for name in CONDITIONS]
     random_normal = tf.TensorSpec([batch, module.random_size], tf.float32, name="random_normal")
     latents = tf.TensorSpec([1, module.vae.code_size], tf.float32, name="latents")
     turn = tf.TensorSpec([1], tf.int32, name="turn")

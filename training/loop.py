@@ -5,8 +5,8 @@ A run lives in a folder: ``checkpoints/`` (the newest few), ``metrics.jsonl`` (o
 last checkpoint with the same batches and the same random numbers, hence the same losses.
 """
 
-import hashlib
 import json
+import logging
 import math
 import pathlib
 import time
@@ -17,8 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .config import FitConfig, fingerprint
-from .errors import ConfigError, DivergedError
+from .config import FitConfig
+from .errors import DamagedRunError, DivergedError
+from .run_folder import WEIGHTS, alone_in, claim_folder, claim_of, read_done, write_done
+
+logger = logging.getLogger(__name__)
 
 REPORT_EVERY = 25  # steps between lines of metrics.jsonl
 
@@ -64,19 +67,10 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Fit:
-    """A resumable run of a task in a folder.
-
-    Raises
-    ------
-    ConfigError
-        If the folder holds a run of another recipe, architecture or stamp set.
-    """
+    """A resumable run of a task in a folder."""
 
     def __init__(self, task: Task, config: FitConfig, folder: pathlib.Path):
         self.task, self.config, self.folder = task, config, pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._claim()
-        (self.folder / "pictures").mkdir(exist_ok=True)
         self.optimizer = keras.optimizers.Adam(
             Rate(config), global_clipnorm=config.clip_norm, use_ema=True, ema_momentum=config.ema
         )
@@ -86,21 +80,19 @@ class Fit:
         self.waited = tf.Variable(0, dtype=tf.int64)
         parts = {"model": task.model, "optimizer": self.optimizer}
         parts |= {"step": self.step, "best": self.best, "waited": self.waited}
-        self.manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(**parts), str(self.folder / "checkpoints"), max_to_keep=2
-        )
+        self.checkpoint = tf.train.Checkpoint(**parts)
         # Losses have no control flow on tensors, and without autograph a step is traced sooner.
         self._train_step = tf.function(self._one_step, autograph=False)
 
     @property
     def done(self) -> bool:
         """Whether the run has ended for good."""
-        return (self.folder / "done.json").is_file()
+        return read_done(self.folder) is not None
 
     @property
     def best_weights(self) -> pathlib.Path:
         """File with the averaged weights of the best validation so far."""
-        return self.folder / "best.weights.h5"
+        return self.folder / WEIGHTS
 
     def run(self, until: int | None = None) -> dict[str, float]:
         """Train up to `until` (or the recipe's steps), resuming if a checkpoint stands.
@@ -112,15 +104,21 @@ class Fit:
         DivergedError
             If the loss is not finite. The last checkpoint stays.
         ConfigError
-            If the folder holds a run of another recipe.
+            If the folder holds a run of another recipe, architecture or stamp set, or another
+            process is training there.
+        DamagedRunError
+            If checkpoints stand and none can be read.
         """
-        self._resume()
-        last = self.config.steps if until is None else min(until, self.config.steps)
-        self._loop(last)
-        self.manager.save(checkpoint_number=int(self.step))
-        summary = {"steps": int(self.step), "best_validation_loss": float(self.best)}
-        if int(self.step) >= self.config.steps or self._tired():
-            (self.folder / "done.json").write_text(json.dumps(summary))
+        with alone_in(self.folder):
+            claim_folder(self.folder, claim_of(self.config, self.task.identity))
+            (self.folder / "pictures").mkdir(exist_ok=True)
+            self._resume()
+            last = self.config.steps if until is None else min(until, self.config.steps)
+            self._loop(last)
+            self._save()
+            summary = {"steps": int(self.step), "best_validation_loss": float(self.best)}
+            if int(self.step) >= self.config.steps or self._tired():
+                write_done(self.folder, summary)
         return summary
 
     def _loop(self, last: int) -> None:
@@ -141,7 +139,7 @@ class Fit:
                 journal.note(metrics, bar)
                 self._now_and_then(journal)
                 if time.monotonic() - saved > 60.0 * self.config.checkpoint_minutes:
-                    self.manager.save(checkpoint_number=int(self.step))
+                    self._save()
                     saved = time.monotonic()
 
     def _now_and_then(self, journal: "Journal") -> None:
@@ -177,26 +175,41 @@ class Fit:
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise DivergedError(
-                f"The loss became {loss} at step {int(self.step)}. The last checkpoint is in "
-                f"{self.folder / 'checkpoints'}: lower the learning rate and resume."
+                f"The loss became {loss} at step {int(self.step)}. Lower the learning rate and "
+                f"train in another workdir, or remove {self.folder} first: its checkpoints, if "
+                "any, are of this learning rate and go on with no other."
             )
 
     def _tired(self) -> bool:
         return int(self.waited) >= self.config.patience
 
-    def _resume(self) -> None:
-        newest = self.manager.latest_checkpoint
-        if newest:
-            self.manager.checkpoint.restore(newest).assert_existing_objects_matched()
+    def _save(self) -> None:
+        self.manager.save(checkpoint_number=int(self.step))
 
-    def _claim(self) -> None:
-        recipe = f"{fingerprint(self.config)}/{self.task.identity}"
-        mark, mine = self.folder / "recipe.sha256", hashlib.sha256(recipe.encode()).hexdigest()
-        if mark.is_file() and mark.read_text() != mine:
-            raise ConfigError(
-                f"{self.folder} holds a run of another recipe: choose another workdir or remove it."
+    def _resume(self) -> None:
+        """Go on from the newest checkpoint that can be read, if any stands."""
+        folder = self.folder / "checkpoints"
+        self.manager = self._keep_two(folder)
+        found = sorted((int(path.stem[5:]) for path in folder.glob("ckpt-*.index")), reverse=True)
+        for number in found:
+            try:
+                restored = self.checkpoint.restore(str(folder / f"ckpt-{number}"))
+            except (tf.errors.OpError, IndexError, RuntimeError, ValueError):
+                logger.warning("Checkpoint %d in %s is damaged.", number, folder)
+                continue
+            restored.assert_existing_objects_matched()
+            return
+        if found:
+            raise DamagedRunError(
+                f"No checkpoint in {folder} can be read: remove {self.folder} and train again."
             )
-        mark.write_text(mine)
+
+    def _keep_two(self, folder: pathlib.Path) -> tf.train.CheckpointManager:
+        try:
+            return tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=2)
+        except ValueError:  # an empty list of checkpoints, which are there all the same
+            (folder / "checkpoint").unlink()
+            return tf.train.CheckpointManager(self.checkpoint, str(folder), max_to_keep=2)
 
 
 class AveragedWeights:

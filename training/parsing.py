@@ -1,5 +1,7 @@
 """From the text of a recipe to dataclasses, with errors that say which entry does not fit."""
 
+import argparse
+import collections.abc
 import dataclasses
 import types
 import typing
@@ -7,6 +9,17 @@ import typing
 import yaml
 
 from .errors import ConfigError
+
+
+def at_least(least: int) -> collections.abc.Callable[[str], int]:
+    """Return what reads a whole number of the command line, refusing those below `least`."""
+
+    def whole_number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"expected {least} or more, got {value}")
+        return value
+
+    return whole_number
 
 
 def apply(tree: object, override: str) -> None:

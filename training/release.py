@@ -14,10 +14,12 @@ import tensorflow as tf
 import yaml
 
 from galsim_hub.population import FILE_NAME as CONDITIONS
+from galsim_hub.registries import is_released
 
 from .config import ExportConfig
 from .data.fetch import sha256_of
 from .errors import ConfigError
+from .run_folder import read_done
 
 RELATIVE_TOLERANCE = 1.0e-4
 TEMPLATES = pathlib.Path(__file__).parent / "configs"
@@ -35,15 +37,14 @@ def new_version(export: ExportConfig, *, replace: bool) -> Iterator[pathlib.Path
     Raises
     ------
     ConfigError
-        If the version exists already and `replace` is not given.
+        If the version exists already, unless `replace` is given and it is not released.
     """
     target = folder_of(export)
-    if target.exists() and not replace:
+    if target.exists() and (not replace or is_released(target)):
         raise ConfigError(
             f"{target} exists, and a released version never changes: raise export.version."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+    with _parents_of(target), tempfile.TemporaryDirectory(dir=target.parent) as temporary:
         folder = pathlib.Path(temporary) / "module"
         yield folder
         folder.chmod(0o755)
@@ -51,9 +52,22 @@ def new_version(export: ExportConfig, *, replace: bool) -> Iterator[pathlib.Path
         os.replace(folder, target)
 
 
+@contextlib.contextmanager
+def _parents_of(target: pathlib.Path) -> Iterator[None]:
+    """Make the folders above a version, and remove those that nothing came into."""
+    made = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            folder.rmdir()
+        raise
+
+
 def require_finished(workdir: pathlib.Path, names: tuple[str, ...]) -> None:
     """Raise `ConfigError` unless all fits of a recipe have ended."""
-    open_fits = [n for n in names if not (workdir / n / "done.json").is_file()]
+    open_fits = [n for n in names if read_done(workdir / n) is None]
     if open_fits:
         raise ConfigError(
             f"The fit of {' and '.join(open_fits)} in {workdir} has not ended: run "

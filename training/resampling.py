@@ -21,11 +21,12 @@ import numpy as np
 import tensorflow as tf
 
 from . import losses
-from .config import Config
+from .config import CONDITIONS, Config
 from .data.pipeline import StampSet
-from .export import assemble
+from .export import assemble, resampling_claim
 from .models.generator import GalaxyModule
 from .models.resampling import Resampling
+from .run_folder import WEIGHTS, alone_in, write_done
 from .tables import Table, cached
 from .validation.distances import ks
 from .validation.measure import Measurer, measure_kind, measure_scenes
@@ -34,7 +35,6 @@ from .validation.scenes import BATCH, Scene, add_noise
 GALAXIES = 40_960  # observed in a round
 GAIN = 2.0  # power of the mean weights: noise in them, and few candidates, keep a part from codes
 NAMES = ("seen", "weight")
-CONDITIONS = ("flux_radius", "mag_auto", "zphot")
 OBSERVED = ("sigma", "flux", "g", "rho4")
 SEED = 20210423  # another than that of the galaxies that validation draws
 SLICES, CLASSES = 20, 4  # quantiles of an observed quantity and of a condition
@@ -51,12 +51,13 @@ def fit_resampling(config: Config) -> dict[str, int]:
     been observed already, with the same networks, is not observed again.
     """
     rounds = Rounds(config)
-    count = len(rounds.resampling.networks)
-    for number in range(count):
-        rounds.fit(number)
-    rounds.resampling.save_weights(rounds.folder / "best.weights.h5")
-    summary = {"rounds": count}
-    (rounds.folder / "done.json").write_text(json.dumps(summary))
+    summary = {"rounds": len(rounds.resampling.networks)}
+    with alone_in(rounds.folder):
+        for number in range(summary["rounds"]):
+            rounds.fit(number)
+        rounds.resampling.save_weights(rounds.folder / WEIGHTS)
+        claim = resampling_claim(config, rounds.stamps, rounds.networks())
+        write_done(rounds.folder, summary, claim)
     return summary
 
 
@@ -70,15 +71,17 @@ class Rounds:
         self.module.resampling = self.resampling
         self.stamps = StampSet(config.data.directory, config.half)
         self.folder = pathlib.Path(config.workdir) / "resampling"
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.measurer = Measurer(config.data, None, 0)  # type: ignore[arg-type]  # of data alone
         self.count = min(GALAXIES, self.stamps.count("train"))
 
+    def networks(self, *more: keras.Model) -> list[keras.Model]:
+        """Return the networks that were fitted before, and more."""
+        clumpiness = [self.module.clumpiness] if self.module.clumpiness else []
+        return [*self.module.vae.networks, self.module.flow, *more, *clumpiness]
+
     def fit(self, number: int) -> None:
         """Observe what the module draws and fit one more network."""
-        module = self.module
-        networks = [*module.vae.networks, module.flow, self.resampling]
-        networks += [module.clumpiness] if module.clumpiness else []
+        networks = self.networks(self.resampling)
         path = self.folder / f"round-{number + 1}.npz"
         tables = cached(path, networks, NAMES, lambda: self._observed(SEED + number))
         if number == 0:

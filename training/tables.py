@@ -1,7 +1,10 @@
 """Tables of arrays, a row a galaxy: kept on disk, and fed to a fit by random rows."""
 
 import hashlib
+import logging
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 
 import keras
@@ -9,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from .config import FitConfig
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation")
 
@@ -22,23 +27,35 @@ def cached(
     make: Callable[[], dict[str, Table]],
 ) -> dict[str, Table]:
     """Return the tables of both splits with columns `names`, made once for these weights."""
-    weights = b"".join(w.tobytes() for n in networks for w in n.get_weights())
-    mine = hashlib.sha256(weights).hexdigest()
-    if made_by(path) != mine:
+    mine = weights_hash(networks)
+    tables = _read(path, mine, names)
+    if tables is None:
+        tables = make()
         part = path.with_name("part." + path.name)
-        arrays = {f"{s}/{k}": v for s, table in make().items() for k, v in table.items()}
+        arrays = {f"{s}/{k}": v for s, table in tables.items() for k, v in table.items()}
         np.savez(part, made_by=mine, **arrays)
         part.replace(path)
-    with np.load(path) as file:
-        return {s: {k: file[f"{s}/{k}"] for k in names} for s in SPLITS}
+    return {split: {name: tables[split][name] for name in names} for split in SPLITS}
 
 
-def made_by(path: pathlib.Path) -> str | None:
-    """Return the hash of the weights that a file's tables were made with, None if there is none."""
-    if not path.is_file():
+def weights_hash(networks: list[keras.Model]) -> str:
+    """Return the sha256 of all weights of networks."""
+    weights = b"".join(w.tobytes() for n in networks for w in n.get_weights())
+    return hashlib.sha256(weights).hexdigest()
+
+
+def _read(path: pathlib.Path, mine: str, names: tuple[str, ...]) -> dict[str, Table] | None:
+    """Return the tables of a file that was made with these weights, None if it was not."""
+    try:
+        with path.open("rb") as raw, np.load(raw) as file:
+            if "made_by" not in file or str(file["made_by"]) != mine:
+                return None
+            return {s: {k: file[f"{s}/{k}"] for k in names} for s in SPLITS}
+    except FileNotFoundError:
         return None
-    with np.load(path) as file:
-        return str(file["made_by"]) if "made_by" in file else None
+    except (EOFError, KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error):
+        logger.warning("%s is damaged: its tables are made again.", path)
+        return None
 
 
 def random_rows(table: Table, fit: FitConfig, step: int) -> Iterator[dict[str, tf.Tensor]]:

@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from . import losses
-from .config import Config, fingerprint
+from .config import Config, FitConfig, fingerprint
 from .data.pipeline import StampSet
-from .errors import ConfigError
+from .errors import ConfigError, DamagedRunError
+from .loop import Task
 from .models.flow import ConditionalFlow
 from .models.vae import VAE, VAELoss
+from .run_folder import WEIGHTS, claim_of, require_claim
 from .tables import random_rows
 
 VALIDATION_STAMPS = 2048
@@ -34,6 +36,7 @@ class VAETask:
     def __init__(self, config: Config, stamps: StampSet | None = None):
         self.config = config
         self.stamps = stamps or StampSet(config.data.directory, config.half)
+        self.stamps.require_made_by(config.data)
         self.vae = VAE(config.vae, config.data)
         self.identity = f"{self.stamps.identity}/{fingerprint(config.vae)}"
         prior = self._prior()
@@ -68,7 +71,7 @@ class VAETask:
                 f"The networks fitted in {workdir} have other shapes than this recipe's: give both "
                 "recipes the same vae and flow sections."
             ) from error
-        files = [workdir / name / "best.weights.h5" for name in ("vae", "flow")]
+        files = [workdir / name / WEIGHTS for name in ("vae", "flow")]
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
     def batches(self, step: int) -> Iterator[dict[str, tf.Tensor]]:
@@ -152,17 +155,39 @@ def _content(table: dict[str, np.ndarray]) -> str:
     return hashlib.sha256(b"".join(column.tobytes() for column in table.values())).hexdigest()
 
 
+def load_fitted(task: Task, fit: FitConfig, folder: pathlib.Path) -> None:
+    """Load the weights of a run's best validation, if it is the run of this very recipe.
+
+    Raises
+    ------
+    ConfigError
+        If the run has not got that far, or is of another recipe, of other stamps or of other
+        weights of the fit before it.
+    DamagedRunError
+        If the weights cannot be read.
+    """
+    require_claim(folder, claim_of(fit, task.identity))
+    load_best(task.model, folder)
+
+
 def load_best(model: keras.Model, folder: pathlib.Path) -> None:
-    """Load the weights of a run's best validation.
+    """Load the weights of a run's best validation, whatever its recipe.
 
     Raises
     ------
     ConfigError
         If the run has not got that far.
+    DamagedRunError
+        If the weights cannot be read.
     """
-    path = folder / "best.weights.h5"
+    path = folder / WEIGHTS
     if not path.is_file():
         raise ConfigError(
             f"No trained weights in {folder}: run 'python -m training train CONFIG' first."
         )
-    model.load_weights(path)
+    try:
+        model.load_weights(path)
+    except OSError as error:
+        raise DamagedRunError(
+            f"{path} cannot be read ({error}): remove {folder} and train again."
+        ) from error

@@ -196,3 +196,25 @@ def test_the_card_of_a_simulator_names_its_own_grid(tmp_path):
     text = (tmp_path / "card.md").read_text()
     assert text.count("box of 16^3 cells") == 2  # in its front matter and its prose
     assert "32" not in text.partition("files:")[0]
+
+
+def test_conditions_have_one_order_whatever_the_recipe_s(write):
+    columns = {"zphot": "ZPHOT", "mag_auto": "MAG", "flux_radius": "flux_radius"}
+    tree = MINIMAL | {"data": {"directory": "d", "columns": columns}}
+    config = load_config(write(tree)).data
+    assert list(config.columns) == ["flux_radius", "mag_auto", "zphot"]
+    assert config.columns == columns
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {},
+        {"flux_radius": "r", "mag_auto": "m"},
+        {"flux_radius": "r", "mag_auto": "m", "zphot": "z", "colour": "g-r"},
+    ],
+)
+def test_conditions_are_these_three_and_no_others(write, columns):
+    tree = MINIMAL | {"data": {"directory": "d", "columns": columns}}
+    with pytest.raises(ConfigError, match="flux_radius, mag_auto, zphot"):
+        load_config(write(tree))

@@ -10,9 +10,12 @@ import pytest
 import yaml
 
 import galsim_hub
+from galsim_hub import registries
 from galsim_hub.spec import read_spec
+from training.config import ExportConfig
 from training.errors import ConfigError
 from training.export import assemble, export
+from training.release import new_version
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +176,27 @@ def test_existing_version_is_refused_and_stays(module_folder, trained):
     with pytest.raises(ConfigError, match="released version never changes"):
         export(trained)
     assert (module_folder / "card.md").read_bytes() == before
+
+
+def test_released_version_is_not_replaced(tmp_path, monkeypatch):
+    shutil.copy(registries.bundled_root() / "index.json", tmp_path)
+    (tmp_path / "cosmos" / "2").mkdir(parents=True)
+    monkeypatch.setattr(registries, "bundled_root", lambda: tmp_path)
+    released = ExportConfig("cosmos", 2, "Another", directory=str(tmp_path))
+    with (
+        pytest.raises(ConfigError, match="released version never changes"),
+        new_version(released, replace=True) as folder,
+    ):
+        folder.mkdir()
+    with new_version(dataclasses.replace(released, version=99), replace=True) as folder:
+        folder.mkdir()
+
+
+def test_export_that_fails_leaves_no_empty_folder(tmp_path):
+    first = ExportConfig("new", 1, "x", directory=str(tmp_path / "hub"))
+    with pytest.raises(ZeroDivisionError), new_version(first, replace=False):
+        _ = 1 / 0
+    assert not (tmp_path / "hub").exists()
 
 
 def test_export_that_fails_leaves_the_standing_version_alone(module_folder, trained, monkeypatch):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from training import loop
 from training.config import FitConfig
-from training.errors import ConfigError, DivergedError
+from training.errors import ConfigError, DamagedRunError, DivergedError
 
 FIT = FitConfig(
     steps=12, batch=8, learning_rate=0.05, warmup=2, ema=0.9, validate_every=4, picture_every=6
@@ -113,6 +113,73 @@ def test_run_of_another_recipe_in_the_same_folder_is_refused(tmp_path):
     other = dataclasses.replace(FIT, learning_rate=0.01)
     with pytest.raises(ConfigError, match="another recipe"):
         loop.Fit(LineTask(), other, tmp_path).run()
+
+
+def test_start_that_failed_does_not_keep_the_folder(tmp_path):
+    class FailingTask(LineTask):
+        def batches(self, step):
+            raise ConfigError("too few stamps")
+
+    with pytest.raises(ConfigError, match="too few"):
+        loop.Fit(FailingTask(), dataclasses.replace(FIT, batch=4096), tmp_path).run()
+    assert loop.Fit(LineTask(), FIT, tmp_path).run()["steps"] == 12
+
+
+def test_run_that_diverged_before_any_checkpoint_leaves_the_folder_to_a_lower_rate(tmp_path):
+    with pytest.raises(DivergedError, match="another workdir, or remove"):
+        loop.Fit(LineTask(poisoned=(1,)), FIT, tmp_path).run()
+    lower = dataclasses.replace(FIT, learning_rate=0.01)
+    assert loop.Fit(LineTask(), lower, tmp_path).run()["steps"] == 12
+
+
+def test_second_training_in_one_folder_is_refused(tmp_path):
+    class NestedTask(LineTask):
+        def validate(self):
+            with pytest.raises(ConfigError, match="Another process"):
+                loop.Fit(LineTask(), FIT, tmp_path).run()
+            return super().validate()
+
+    assert loop.Fit(NestedTask(), FIT, tmp_path).run()["steps"] == 12
+    assert loop.Fit(LineTask(), FIT, tmp_path).run()["steps"] == 12  # the lock is gone
+
+
+@pytest.mark.usefixtures("every_step_reported")
+@pytest.mark.parametrize("keep", [0, 100])
+def test_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(tmp_path, keep):
+    expected = loop.Fit(LineTask(), FIT, tmp_path / "whole").run()
+    for stop in (4, 8):
+        loop.Fit(LineTask(), FIT, tmp_path / "parts").run(until=stop)
+    data = next((tmp_path / "parts" / "checkpoints").glob("ckpt-8.data*"))
+    data.write_bytes(data.read_bytes()[:keep])
+    assert loop.Fit(LineTask(), FIT, tmp_path / "parts").run() == expected
+    assert read_losses(tmp_path / "parts") == read_losses(tmp_path / "whole")
+
+
+def test_run_without_any_sound_checkpoint_says_what_to_remove(tmp_path):
+    loop.Fit(LineTask(), FIT, tmp_path).run(until=4)
+    next((tmp_path / "checkpoints").glob("ckpt-4.data*")).write_bytes(b"")
+    with pytest.raises(DamagedRunError, match="remove"):
+        loop.Fit(LineTask(), FIT, tmp_path).run()
+
+
+@pytest.mark.parametrize("keep", [0, 20])
+def test_run_whose_list_of_checkpoints_is_damaged_goes_on(tmp_path, keep):
+    loop.Fit(LineTask(), FIT, tmp_path).run(until=8)
+    listed = tmp_path / "checkpoints" / "checkpoint"
+    listed.write_bytes(listed.read_bytes()[:keep])
+    run = loop.Fit(LineTask(), FIT, tmp_path)
+    assert run.run()["steps"] == 12
+    assert len(run.task.seen_weights) == 4 + 1  # steps, and the batch of a validation
+
+
+@pytest.mark.parametrize("text", ["", '{"steps": '])
+def test_run_whose_last_word_was_cut_short_has_not_ended(tmp_path, text):
+    loop.Fit(LineTask(), FIT, tmp_path).run()
+    (tmp_path / "done.json").write_text(text)
+    run = loop.Fit(LineTask(), FIT, tmp_path)
+    assert not run.done
+    run.run()
+    assert run.done
 
 
 def test_run_stops_early_when_validation_no_longer_improves(tmp_path):

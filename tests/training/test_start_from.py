@@ -52,7 +52,7 @@ def test_prior_is_fitted_along_and_a_new_flow_after_it(follower):
 
 
 def test_other_start_is_another_fit(follower):
-    Fit(VAETask(follower), follower.fit_vae, Path(follower.workdir) / "vae")  # begins the run
+    Fit(VAETask(follower), follower.fit_vae, Path(follower.workdir) / "vae").run(until=1)
     with pytest.raises(ConfigError, match="another recipe"):
         fit("vae", dataclasses.replace(follower, start_from=None))
 

@@ -2,12 +2,17 @@
 
 import argparse
 import json
+import logging
 import pathlib
 
 from ..config import Config, ScoreConfig
 from ..errors import ConfigError
 from ..mesh_config import HaloConfig, RimConfig
+from ..parsing import at_least
 from ..recipe_file import Recipe
+from ..run_folder import read_done
+
+logger = logging.getLogger(__name__)
 
 # The fits of a recipe, by its kind.
 FITS = {
@@ -22,12 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
     parser.add_argument("--only", choices=FITS["galaxy"], help="fit one of a galaxy's models")
     parser.add_argument(
-        "--until", type=int, default=None, help="stop after this step; resume later"
+        "--until",
+        type=at_least(0),
+        default=None,
+        help="stop after this step, before the next model; resume later",
     )
 
 
 def run(config: Recipe, args: argparse.Namespace) -> None:
-    """Fit what is asked for and print where each run ended."""
+    """Fit what is asked for and print where each run ended.
+
+    No model is fitted on one that `--until` left unfinished.
+    """
     if config.kind not in FITS:
         raise ConfigError(f"A recipe of kind {config.kind!r} has nothing to fit: export it.")
     names = config.fits if isinstance(config, Config) else FITS[config.kind]
@@ -36,6 +47,9 @@ def run(config: Recipe, args: argparse.Namespace) -> None:
     for name in names:
         if args.only in (None, name):
             print(json.dumps({name: fit(name, config, args.until)}))
+            if args.until is not None and not read_done(pathlib.Path(config.workdir) / name):
+                logger.info("The fit of %s stopped at --until; train goes on with it.", name)
+                return
 
 
 def fit(name: str, config: Recipe, until: int | None = None) -> dict[str, float]:
@@ -85,11 +99,11 @@ def score_task(config: ScoreConfig):
 def flow_task(config: Config):
     """Return the flow's task, on the posteriors of the auto-encoder's best weights."""
     from ..latents import cached_latents
-    from ..tasks import FlowTask, VAETask, load_best
+    from ..tasks import FlowTask, VAETask, load_fitted
 
     task = VAETask(config)
     workdir = pathlib.Path(config.workdir)
-    load_best(task.model, workdir / "vae")
+    load_fitted(task, config.fit_vae, workdir / "vae")
     latents = cached_latents(task.vae, task.stamps, workdir / "latents.npz")
     return FlowTask(config, latents)
 
@@ -97,10 +111,10 @@ def flow_task(config: Config):
 def clumps_task(config: Config):
     """Return the task of the clumps, on what the auto-encoder's best weights leave over."""
     from ..clumpiness import ClumpTask, cached_tables
-    from ..tasks import VAETask, load_best
+    from ..tasks import VAETask, load_fitted
 
     task = VAETask(config)
-    load_best(task.model, pathlib.Path(config.workdir) / "vae")
+    load_fitted(task, config.fit_vae, pathlib.Path(config.workdir) / "vae")
     tables = cached_tables(task.vae, task.stamps, pathlib.Path(config.workdir) / "clumps.npz")
     return ClumpTask(config, tables)
 

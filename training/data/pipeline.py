@@ -4,6 +4,7 @@ The order of the galaxies is a function of the seed and the epoch, and the augme
 and the step, so a fit that is killed continues with the very batches that it would have seen.
 """
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -13,7 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from ..errors import DataError
+from ..config import DataConfig
+from ..errors import ConfigError, DataError
+from ..parsing import build
 from .build import load_manifest
 from .records import ident_of, parse
 from .split import half_of
@@ -28,6 +31,18 @@ class StampSet:
         self.directory, self.half = pathlib.Path(directory), half
         self.manifest = load_manifest(directory)
         self.noise_power = np.load(self.directory / "noise_power.npy")
+
+    def require_made_by(self, config: DataConfig) -> None:
+        """Raise `ConfigError` unless the stamps are those of this section, wherever files are."""
+        mine, theirs = (
+            dataclasses.asdict(each) | {"directory": "", "catalogue": "", "psfs": None}
+            for each in (config, build(DataConfig, self.manifest["config"], str(self.directory)))
+        )
+        if other := [f"{k}={theirs[k]!r}, not {mine[k]!r}" for k in mine if mine[k] != theirs[k]]:
+            raise ConfigError(
+                f"The stamps in {self.directory} were made with {'; '.join(other)}: take back "
+                "what was changed of the section data, or build them in another data.directory."
+            )
 
     @property
     def identity(self) -> str:

@@ -55,7 +55,7 @@ class StampSource:
 
     @functools.cached_property
     def conditions(self) -> np.ndarray:
-        """Conditions of every galaxy in the order of ``config.columns``, float32 (n, 3)."""
+        """Conditions of every galaxy in the order of `CONDITIONS`, float32 (n, 3)."""
         columns = [self._column(name) for name in self.config.columns.values()]
         return np.stack(columns, axis=1).astype(np.float32)
 

@@ -6,6 +6,7 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
+from ..config import CONDITIONS
 from .clumps import Clumpiness, clump_features, noise_size
 from .flow import ConditionalFlow
 from .resampling import Resampling, code_features
@@ -61,9 +62,7 @@ class GalaxyModule(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Return the concrete functions to save, by name."""
-        conditions = [
-            tf.TensorSpec([None], tf.float32, name=n) for n in ("flux_radius", "mag_auto", "zphot")
-        ]
+        conditions = [tf.TensorSpec([None], tf.float32, name=name) for name in CONDITIONS]
         random_normal = tf.TensorSpec([None, self.random_size], tf.float32, name="random_normal")
         latents = tf.TensorSpec([None, self.vae.code_size], tf.float32, name="latents")
         image = tf.TensorSpec([None, self.stamp_size, self.stamp_size], tf.float32, name="image")

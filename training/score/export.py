@@ -19,7 +19,7 @@ from ..release import (
     write_program,
 )
 from ..release import save_card as save_with_prose
-from ..tasks import load_best
+from ..tasks import load_fitted
 from .network import ScoreNetwork, multiple_of
 from .task import ScoreTask
 
@@ -79,7 +79,7 @@ def export(config: ScoreConfig, *, replace: bool = False) -> pathlib.Path:
     require_finished(workdir, ("score",))
     with new_version(config.export, replace=replace) as folder:
         task = ScoreTask(config)
-        load_best(task.model, workdir / "score")
+        load_fitted(task, config.fit_score, workdir / "score")
         module = ScoreModule(task.model, task.source.event_shape)
         write_program(module, module.signatures(), folder)
         write_golden(module, task, folder / "golden.npz")
