@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from training.config import fingerprint
 from training.data import build, records
 from training.data.fetch import sha256_of
+from training.data.pipeline import StampSet
 from training.data.split import SPLITS
 from training.errors import DataError
 
@@ -51,16 +54,12 @@ def test_manifest_states_inputs_units_and_configuration(stamp_config):
 
 
 def test_manifest_states_the_hash_of_every_shard(stamp_config):
-    from pathlib import Path
-
     manifest = build.load_manifest(stamp_config.directory)
     shards = digests(Path(stamp_config.directory))
     assert {name: entry["sha256"] for name, entry in manifest["shards"].items()} == shards
 
 
 def test_no_galaxy_is_in_two_splits(stamp_config):
-    from training.data.pipeline import StampSet
-
     stamps = StampSet(stamp_config.directory)
     members = [
         {int(i) for batch in stamps.ordered(split, 64) for i in batch["ident"]} for split in SPLITS
@@ -109,6 +108,94 @@ def test_folder_of_another_configuration_is_refused_and_kept(small_config, folde
 def test_catalogue_with_another_hash_is_refused(small_config, build_here):
     with pytest.raises(DataError, match="sha256"):
         build_here(dataclasses.replace(small_config, catalogue_sha256="0" * 64))
+
+
+@pytest.fixture
+def own_catalogue(catalogue_file, tmp_path):
+    return Path(shutil.copy(catalogue_file, tmp_path / "own.fits"))
+
+
+def test_shards_of_a_catalogue_that_was_changed_are_not_taken_for_the_new_one_s(
+    make_data_config, own_catalogue, catalogue_table, folder, build_here
+):
+    config = make_data_config(directory=str(folder), catalogue=str(own_catalogue), limit=24)
+    build_here(config)
+    before = digests(folder)
+    changed = catalogue_table.copy()
+    changed["flux"] *= 100.0
+    changed.write(own_catalogue, overwrite=True)
+    for lost in ("manifest.json", "inputs.json"):  # either tells
+        kept = (folder / lost).read_bytes()
+        (folder / lost).unlink()
+        with pytest.raises(DataError, match=r"another own\.fits.*remove"):
+            build_here(config)
+        (folder / lost).write_bytes(kept)
+    assert digests(folder) == before
+
+
+@pytest.mark.parametrize("keep", [None, 0, 1000])
+def test_damaged_shard_is_refused_by_a_fit_and_drawn_again(small_config, folder, build_here, keep):
+    build_here(small_config)
+    before, path = digests(folder), folder / "train-00000.tfrecord"
+    content = path.read_bytes()
+    path.unlink() if keep is None else path.write_bytes(content[:keep])
+    with pytest.raises(DataError, match=r"train-00000.*training data"):
+        StampSet(str(folder))
+    _, drawn = build_here(small_config)
+    assert drawn == [path.name]
+    assert digests(folder) == before
+
+
+def test_other_bytes_of_the_same_number_are_drawn_again(small_config, folder, build_here):
+    build_here(small_config)
+    before, path = digests(folder), folder / "train-00000.tfrecord"
+    path.write_bytes(path.read_bytes()[::-1])
+    build_here(small_config)
+    assert digests(folder) == before
+
+
+def test_epoch_that_lost_stamps_is_an_error_and_not_a_wait_for_ever(
+    small_config, folder, build_here
+):
+    build_here(small_config)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    shards = [name for name in manifest["shards"] if name.startswith("train")]
+    for name in shards:
+        (folder / name).write_bytes(b"")
+        del manifest["shards"][name]["size"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="lost stamps"):
+        next(StampSet(str(folder)).training("train", 8, seed=1))
+
+
+@pytest.mark.parametrize("text", ["", '{"counts": '])
+def test_damaged_manifest_is_written_again_by_the_verb_data(small_config, folder, build_here, text):
+    manifest, _ = build_here(small_config)
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(DataError, match="damaged.*training data"):
+        build.load_manifest(str(folder))
+    assert build_here(small_config) == (manifest, [])
+    assert build.load_manifest(str(folder)) == json.loads(json.dumps(manifest))
+
+
+def test_start_that_failed_does_not_keep_the_folder(
+    make_data_config, folder, build_here, monkeypatch
+):
+    config = make_data_config(directory=str(folder), limit=24, seed=1)
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(build, "_draw_all", lambda *_: 1 / 0)
+        build.build(config)
+    build_here(dataclasses.replace(config, seed=2))
+
+
+def test_missing_and_unreadable_inputs_are_named(
+    make_data_config, own_catalogue, tmp_path, build_here
+):
+    with pytest.raises(DataError, match=r"none\.fits.*data\.psfs"):
+        build_here(make_data_config(psfs=str(tmp_path / "none.fits")))
+    own_catalogue.write_text("hello")
+    with pytest.raises(DataError, match=r"cannot read the catalogue .*own\.fits"):
+        build_here(make_data_config(catalogue=str(own_catalogue)))
 
 
 def test_unfinished_set_has_no_manifest(tmp_path):

@@ -1,5 +1,8 @@
 """One stamp: a function of recipe, galaxy and realisation, whoever asks for it and when."""
 
+import dataclasses
+import shutil
+
 import galsim
 import numpy as np
 import pytest
@@ -180,11 +183,23 @@ def test_real_stamp_keeps_the_light_of_hubble(real_source):
 
 
 def test_real_stamp_of_another_pixel_scale_is_refused(real_source, make_data_config):
-    import dataclasses
 
     other = StampSource(dataclasses.replace(real_source.config, pixel_scale=0.05))
     with pytest.raises(DataError, match="arcsec/pixel"):
         other.make(0)
+
+
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+def test_real_stamps_cut_short_are_named(real_source, make_data_config, shared_data, tmp_path):
+    folder = shutil.copytree(shared_data / "real_stamps", tmp_path / "stamps")
+    images = folder / "real_galaxy_images_dev.fits"
+    images.chmod(0o644)
+    images.write_bytes(images.read_bytes()[: images.stat().st_size // 2])
+    catalogue = str(folder / "real_galaxy_catalog_dev.fits")
+    source = StampSource(dataclasses.replace(real_source.config, catalogue=catalogue))
+    with pytest.raises(DataError, match=r"IDENT \d+ cannot be read"):
+        for index in range(len(source)):
+            source.make(index)
 
 
 def test_files_that_real_stamps_are_made_from_are_all_named(real_source, shared_data):

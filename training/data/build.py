@@ -36,9 +36,9 @@ class ShardTask:
 
 
 def build(config: DataConfig, processes: int | None = None) -> dict:
-    """Draw every missing shard, then write and return the manifest.
+    """Draw every missing or damaged shard, then write and return the manifest.
 
-    Shards that stand already are kept, if they belong to the same configuration.
+    Shards that stand already are kept, if they belong to the same configuration and input files.
 
     Raises
     ------
@@ -46,16 +46,17 @@ def build(config: DataConfig, processes: int | None = None) -> dict:
         If an input is missing or has another hash, or the folder holds another stamp set.
     """
     folder = pathlib.Path(config.directory)
-    folder.mkdir(parents=True, exist_ok=True)
     if config.catalogue_sha256 and pathlib.Path(config.catalogue).is_file():
         check_sha256(pathlib.Path(config.catalogue), config.catalogue_sha256)
     source = StampSource(config)
-    _claim_folder(folder, config)
     tasks = plan(source, config)
-    missing = [t for t in tasks if not _sidecar(folder, t).is_file()]
+    inputs = _hash_inputs(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim_folder(folder, config, inputs)
+    missing = [task for task in tasks if not _is_whole(folder, task)]
     logger.info("%d of %d shards to draw", len(missing), len(tasks))
     _draw_all(config, missing, processes or os.cpu_count() or 1)
-    return _write_manifest(folder, config, source, tasks)
+    return _write_manifest(folder, config, inputs, len(source), tasks)
 
 
 def plan(source: StampSource, config: DataConfig) -> list[ShardTask]:
@@ -74,13 +75,21 @@ def plan(source: StampSource, config: DataConfig) -> list[ShardTask]:
 
 
 def load_manifest(directory: str) -> dict:
-    """Read the manifest of a finished stamp set."""
+    """Read the manifest of a finished stamp set.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it is damaged.
+    """
     path = pathlib.Path(directory) / "manifest.json"
     if not path.is_file():
         raise DataError(
             f"No finished stamp set in {directory}: run 'python -m training data CONFIG' first."
         )
-    return json.loads(path.read_text())
+    if (manifest := _read_json(path)) is None:
+        raise DataError(f"{path} is damaged: run 'python -m training data CONFIG' once more.")
+    return manifest
 
 
 def _draw_all(config: DataConfig, tasks: list[ShardTask], processes: int) -> None:
@@ -145,26 +154,82 @@ def _sidecar(folder: pathlib.Path, task: ShardTask) -> pathlib.Path:
     return folder / (task.name + ".json")
 
 
+def _is_whole(folder: pathlib.Path, task: ShardTask) -> bool:
+    """Whether a shard stands as it was drawn."""
+    report, path = _read_json(_sidecar(folder, task)), folder / task.name
+    if report is None or not path.is_file():
+        return False
+    if sha256_of(path) != report["sha256"]:
+        logger.warning("%s is damaged: it is drawn again.", path)
+        return False
+    return True
+
+
+def _read_json(path: pathlib.Path) -> dict | None:
+    """Return what a file holds, None if it is missing or cut short."""
+    try:
+        return json.loads(path.read_text()) or None
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _hash_inputs(source: StampSource) -> dict[str, str]:
+    """Return the sha256 of every file that the stamps are made from."""
+    files = source.input_files()
+    if lost := [str(path) for path in files if not path.is_file()]:
+        raise DataError(
+            f"No {', '.join(lost[:5])}{' and others' if len(lost) > 5 else ''}, which the stamps "
+            f"are made from beside {source.config.catalogue}: put them there, or change "
+            "data.catalogue or data.psfs."
+        )
+    return {path.name: sha256_of(path) for path in files}
+
+
 def _write_atomically(path: pathlib.Path, tree: dict) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(tree, indent=1))
     os.replace(part, path)
 
 
-def _claim_folder(folder: pathlib.Path, config: DataConfig) -> None:
-    mark, mine = folder / "config.sha256", fingerprint(config)
-    if mark.is_file() and mark.read_text() != mine:
-        raise DataError(
-            f"{folder} holds a stamp set of another configuration: choose another "
-            "data.directory or remove it."
-        )
+def _claim_folder(folder: pathlib.Path, config: DataConfig, inputs: dict[str, str]) -> None:
+    """Mark a folder as this stamp set's own; one without any shard is free.
+
+    Raises
+    ------
+    DataError
+        If it holds stamps of another configuration or of other input files.
+    """
+    mark, mine, made_from = folder / "config.sha256", fingerprint(config), folder / "inputs.json"
+    if any(folder.glob("*.tfrecord")):
+        if mark.is_file() and mark.read_text() != mine:
+            raise DataError(
+                f"{folder} holds a stamp set of another configuration: choose another "
+                "data.directory or remove it."
+            )
+        # Sets from before there was this file have their inputs in the manifest.
+        manifest = _read_json(folder / "manifest.json") or {}
+        before = _read_json(made_from) or manifest.get("inputs", inputs)
+        if other := sorted(n for n in {*before, *inputs} if before.get(n) != inputs.get(n)):
+            raise DataError(
+                f"{folder} holds stamps made from another {', '.join(other[:5])}: bring the file "
+                "back, choose another data.directory or remove the folder."
+            )
     mark.write_text(mine)
+    _write_atomically(made_from, inputs)
 
 
 def _write_manifest(
-    folder: pathlib.Path, config: DataConfig, source: StampSource, tasks: list[ShardTask]
+    folder: pathlib.Path,
+    config: DataConfig,
+    inputs: dict[str, str],
+    catalogue_size: int,
+    tasks: list[ShardTask],
 ) -> dict:
-    shards = {t.name: json.loads(_sidecar(folder, t).read_text()) for t in tasks}
+    shards = {
+        task.name: json.loads(_sidecar(folder, task).read_text())
+        | {"size": (folder / task.name).stat().st_size}
+        for task in tasks
+    }
     correlation = noise_covariance(galsim.getCOSMOSNoise(), config.stamp_size, config.pixel_scale)
     np.save(folder / "noise_power.npy", dihedral_spectra(correlation))
     manifest = {
@@ -180,10 +245,10 @@ def _write_manifest(
             "noise_power": "expected periodogram at unit variance, by flip and quarter turn",
         },
         "conditions": list(config.columns),
-        "inputs": {path.name: sha256_of(path) for path in source.input_files()},
+        "inputs": inputs,
         "counts": {s: sum(r["count"] for r in shards.values() if r["split"] == s) for s in SPLITS},
         "failed": sum(len(r["failed"]) for r in shards.values()),
-        "catalogue_size": len(source),
+        "catalogue_size": catalogue_size,
         "shards": shards,
     }
     _write_atomically(folder / "manifest.json", manifest)

@@ -30,6 +30,7 @@ class StampSet:
     def __init__(self, directory: str, half: int | None = None):
         self.directory, self.half = pathlib.Path(directory), half
         self.manifest = load_manifest(directory)
+        self._require_shards()
         self.noise_power = np.load(self.directory / "noise_power.npy")
 
     def require_made_by(self, config: DataConfig) -> None:
@@ -43,6 +44,17 @@ class StampSet:
                 f"The stamps in {self.directory} were made with {'; '.join(other)}: take back "
                 "what was changed of the section data, or build them in another data.directory."
             )
+
+    def _require_shards(self) -> None:
+        """Raise `DataError` unless each shard is there, of its size."""
+        for name, shard in self.manifest["shards"].items():
+            path = self.directory / name
+            # Manifests of before do not tell the size.
+            if not path.is_file() or path.stat().st_size != shard.get("size", path.stat().st_size):
+                raise DataError(
+                    f"{path} is missing or damaged: run 'python -m training data CONFIG', which "
+                    "draws it again."
+                )
 
     @property
     def identity(self) -> str:
@@ -83,7 +95,13 @@ class StampSet:
     def training(
         self, split: str, batch: int, seed: int, step: int = 0
     ) -> Iterator[dict[str, tf.Tensor]]:
-        """Yield augmented batches for ever, beginning as if `step` batches had been drawn."""
+        """Yield augmented batches for ever, beginning as if `step` batches had been drawn.
+
+        Raises
+        ------
+        DataError
+            If there are fewer stamps than a batch takes, or than the manifest says.
+        """
         steps_per_epoch = self.count(split) // batch
         if not steps_per_epoch:
             raise DataError(
@@ -95,6 +113,12 @@ class StampSet:
             for stamps in self._epoch(split, batch, seed, epoch, done):
                 yield stamps
                 step += 1
+            if step != (epoch + 1) * steps_per_epoch:
+                raise DataError(
+                    f"The {split} split ended after {step - epoch * steps_per_epoch} of "
+                    f"{steps_per_epoch} batches: a shard in {self.directory} has lost stamps. Run "
+                    "'python -m training data CONFIG', which draws it again."
+                )
 
     def _epoch(self, split: str, batch: int, seed: int, epoch: int, done: int) -> tf.data.Dataset:
         rng = np.random.default_rng([seed, epoch])

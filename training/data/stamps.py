@@ -131,7 +131,13 @@ class StampSource:
         return image.array.astype(np.float32), psf, variance, psf_index
 
     def _make_real(self, index: int, rng: galsim.BaseDeviate) -> tuple:
-        stamp, psf, _, scale, variance = self.catalogue.getRealParams(index)
+        try:
+            stamp, psf, _, scale, variance = self.catalogue.getRealParams(index)
+        except (OSError, TypeError, ValueError) as error:
+            raise DataError(
+                f"The stamp of IDENT {self.idents[index]} cannot be read ({error}): a file beside "
+                f"{self.config.catalogue} is damaged; get it again."
+            ) from error
         if abs(scale / self.config.pixel_scale - 1.0) > 1e-6:
             raise DataError(
                 f"Stamp of IDENT {self.idents[index]} has {scale} arcsec/pixel, not "
@@ -184,7 +190,7 @@ def open_catalogue(config: DataConfig) -> galsim.COSMOSCatalog:
     Raises
     ------
     DataError
-        If the file is missing, or the source is neither 'real' nor 'parametric'.
+        If the file is missing or cannot be read, or the source is neither 'real' nor 'parametric'.
     """
     if config.source not in ("real", "parametric"):
         raise DataError(f"data.source is {config.source!r}; it must be 'real' or 'parametric'.")
@@ -194,12 +200,18 @@ def open_catalogue(config: DataConfig) -> galsim.COSMOSCatalog:
             f"No catalogue at {path}. 'make data' fetches the parametric one; the real sample "
             "comes from GalSim's galsim_download_cosmos."
         )
-    return galsim.COSMOSCatalog(
-        path.name,
-        dir=str(path.parent),
-        use_real=config.source == "real",
-        exclusion_level=config.exclusion_level,
-    )
+    try:
+        return galsim.COSMOSCatalog(
+            path.name,
+            dir=str(path.parent),
+            use_real=config.source == "real",
+            exclusion_level=config.exclusion_level,
+        )
+    except (OSError, KeyError, galsim.GalSimError) as error:
+        raise DataError(
+            f"GalSim cannot read the catalogue {path} as one of source {config.source!r} "
+            f"({error}): see galsim.COSMOSCatalog for the files and columns that it needs."
+        ) from error
 
 
 def draw_points(points: np.ndarray, psf_transform: np.ndarray, size: int) -> np.ndarray:
