@@ -39,7 +39,7 @@ lint: $(STAMP) ## Check style, format, layers, types, docstrings, the index and 
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	find galsim_hub -name '*.py' -exec $(BIN)/numpydoc lint {} +
-	$(BIN)/python -m galsim_hub.publish hub_modules --check
+	$(BIN)/galsim-hub index hub_modules --check
 	$(BIN)/python -m training ablate training/configs/ablation.yaml --check
 
 check: lint docs test ## Run everything CI runs
@@ -57,7 +57,7 @@ validate: $(STAMP) ## Measure MODULE (default: that of CONFIG), 1,000 galaxies' 
 	$(BIN)/python -m training validate $(MODULE) $(CONFIG) --morphology-count 1000
 
 index: $(STAMP) ## Write hub_modules/index.json from the cards
-	$(BIN)/python -m galsim_hub.publish hub_modules
+	$(BIN)/galsim-hub index hub_modules
 
 bench: $(STAMP) ## Time sampling and drawing against parametric galaxies, and Dask workers
 	$(BIN)/python tests/benchmarks/bench_sampling.py

@@ -21,6 +21,7 @@ from .errors import CardError, ContributionError, CorruptedModuleError, GalSimHu
 from .figures import contact_sheet
 from .golden import RELATIVE_TOLERANCE, spread_conditions, write_golden
 from .model import GenerativeGalaxyModel
+from .publish import unfinished_lines
 from .registries import bundled_index, is_released
 from .spec import CARD_NAME, SPEC_VERSION, ModuleSpec, read_spec
 
@@ -245,9 +246,8 @@ def _examine_files(folder: Path, spec: ModuleSpec) -> Finding:
 
 
 def _examine_todo(folder: Path) -> Finding:
-    lines = (folder / CARD_NAME).read_text(encoding="utf-8").splitlines()
-    left = [str(number) for number, line in enumerate(lines, start=1) if "TODO" in line]
-    value = f"in line {', '.join(left)}" if left else "none"
+    left = unfinished_lines(folder / CARD_NAME)
+    value = f"in line {', '.join(map(str, left))}" if left else "none"
     return Finding("TODO in the card", value, "none", not left)
 
 

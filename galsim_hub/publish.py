@@ -3,7 +3,7 @@
 ``index.json`` is generated from the cards and from ``registry.yaml``, which says what cards cannot
 say because a released folder never changes: mirrors, aliases and deprecations. Any folder or
 static host that serves the modules as they are, with the index beside them, is a mirror.
-``python -m galsim_hub.publish FOLDER [--check]`` writes or checks it.
+``galsim-hub index FOLDER [--check]`` writes or checks it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .errors import RegistryError
 from .index import INDEX_NAME, INDEX_VERSION, parse_index
 from .spec import CARD_NAME, SPEC_VERSION, read_spec
 
-__all__ = ["build_index", "check_index", "format_index", "write_index"]
+__all__ = ["build_index", "check_index", "format_index", "unfinished_lines", "write_index"]
 
 _SETTINGS_NAME = "registry.yaml"
 
@@ -45,10 +45,15 @@ def build_index(root: Path) -> dict[str, Any]:
     CorruptedModuleError
         If a folder's files are not those of its card.
     RegistryError
-        If a folder is not named as its card says, or the settings cannot be used.
+        If there is no such folder, a module's is not named as its card says or its card has
+        something left to do, or the settings cannot be used.
     """
+    if not root.is_dir():
+        raise RegistryError(
+            f"There is no folder {root}. Give one of NAME/VERSION folders.", str(root)
+        )
     settings = _read_settings(root / _SETTINGS_NAME)
-    cards = [card for card in root.glob(f"*/*/{CARD_NAME}") if card.parent.name.isdigit()]
+    cards = [card for card in root.glob(f"*/*/{CARD_NAME}") if _is_version(card.parent.name)]
     folders = sorted(
         (card.parent for card in cards), key=lambda folder: (folder.parent.name, int(folder.name))
     )
@@ -77,20 +82,35 @@ def format_index(index: Mapping[str, Any]) -> str:
     return json.dumps(index, indent=1, ensure_ascii=False) + "\n"
 
 
-def write_index(root: Path) -> Path:
+def write_index(root: Path, *, allow_changed: bool = False) -> Path:
     """Write the index of a folder of modules into it.
 
     Parameters
     ----------
     root : pathlib.Path
+    allow_changed : bool, default: False
+        Whether a version may have another program than the index that is there says, which is
+        right only if nobody has that version yet.
 
     Returns
     -------
     pathlib.Path
         The index.
+
+    Raises
+    ------
+    RegistryError
+        If a version's program has changed; and as `build_index` does.
     """
-    path = root / INDEX_NAME
-    path.write_text(format_index(build_index(root)), encoding="utf-8")
+    path, index = root / INDEX_NAME, build_index(root)
+    if changed := [] if allow_changed else _changed(path, index):
+        raise RegistryError(
+            f"The program of {', '.join(changed)} is not the one that {path} lists, and a released "
+            "version never changes. Make it the next version; if nobody has this one yet, use "
+            "'galsim-hub index FOLDER --allow-changed'.",
+            str(path),
+        )
+    path.write_text(format_index(index), encoding="utf-8")
     return path
 
 
@@ -132,12 +152,53 @@ def _read_settings(path: Path) -> dict[str, Any]:
     return settings
 
 
+def unfinished_lines(card: Path) -> list[int]:
+    """Find the lines of a card that say that something is left to do.
+
+    Parameters
+    ----------
+    card : pathlib.Path
+
+    Returns
+    -------
+    list of int
+        Their numbers, from 1.
+    """
+    lines = card.read_text(encoding="utf-8").splitlines()
+    return [number for number, line in enumerate(lines, start=1) if "TODO" in line]
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
+
+
+def _changed(path: Path, index: Mapping[str, Any]) -> list[str]:
+    """Return the labels of versions whose program is not the one that a file lists."""
+    try:
+        before = parse_index(path.read_bytes(), str(path)).releases
+    except (FileNotFoundError, RegistryError):  # what cannot be read has promised nothing
+        return []
+    modules = index["modules"]
+    identities = {f"{entry['name']}@{entry['version']}": entry["identity"] for entry in modules}
+    return [
+        release.label
+        for release in before
+        if identities.get(release.label, release.identity) != release.identity
+    ]
+
+
 def _describe(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     spec = read_spec(folder)
     spec.verify(folder)
     if spec.label != f"{folder.parent.name}@{folder.name}":
         raise RegistryError(
             f"Folder {folder} holds {spec.label}. Name it {spec.name}/{spec.version}.", str(folder)
+        )
+    if unfinished := unfinished_lines(folder / CARD_NAME):
+        raise RegistryError(
+            f"The card of {spec.label} has something left TODO in line "
+            f"{', '.join(map(str, unfinished))}. Finish it first.",
+            str(folder),
         )
     relative = f"{spec.name}/{spec.version}/"
     return {
@@ -168,8 +229,4 @@ def _describe_file(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    folder_ = Path(sys.argv[1])
-    if "--check" in sys.argv:
-        check_index(folder_)
-    else:
-        write_index(folder_)
+    sys.exit("Index a folder by: galsim-hub index FOLDER [--check]")

@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     parser.add_argument("folder", type=Path, help="of NAME/VERSION folders")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    parser.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="list other programs under the same versions: of versions that nobody has yet",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         The exit code.
     """
     if not args.check:
-        print(write_index(args.folder))
+        print(write_index(args.folder, allow_changed=args.allow_changed))
         return 0
     try:
         check_index(args.folder)

@@ -252,6 +252,21 @@ def test_cache_says_where_it_is_and_that_it_is_empty(run, tmp_path, monkeypatch)
     assert run("cache", "prune")[2] == "deleted 0, 0.0 MB\n"
 
 
+def test_index_takes_no_option_that_it_does_not_know(run, module_folder, tmp_path):
+    shutil.copytree(module_folder, tmp_path / "analytic" / "1")
+    with pytest.raises(SystemExit) as stop:
+        run("index", tmp_path, "--chek")
+    assert stop.value.code == 2
+    assert not (tmp_path / "index.json").exists()
+
+
+def test_index_as_it_was_called_before_says_what_to_call(tmp_path):
+    command = [sys.executable, "-m", "galsim_hub.publish", str(tmp_path), "--check"]
+    called = subprocess.run(command, capture_output=True, text=True)
+    assert called.returncode == 1
+    assert "galsim-hub index" in called.stderr
+
+
 def test_index_makes_a_registry_whose_modules_are_downloaded_listed_and_pruned(
     run, module_folder, tmp_path, monkeypatch
 ):

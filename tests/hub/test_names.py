@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
+import shutil
 
 import pytest
 
@@ -184,6 +186,46 @@ def test_a_stale_index_is_noticed(published):
     (published / "small" / "2" / "extra.txt").write_text("new")
     with pytest.raises(RegistryError, match="make index"):
         check_index(published)
+
+
+def change_program(folder):
+    program, card = folder / "saved_model.pb", folder / "card.md"
+    old = hashlib.sha256(program.read_bytes()).hexdigest()
+    program.write_bytes(b"another")
+    card.write_text(card.read_text().replace(old, hashlib.sha256(b"another").hexdigest()))
+
+
+def test_another_program_under_a_published_version_is_not_indexed(published):
+    before = (published / "index.json").read_bytes()
+    change_program(published / "small" / "1")
+    with pytest.raises(RegistryError, match=r"small@1.*--allow-changed"):
+        write_index(published)
+    assert (published / "index.json").read_bytes() == before
+    write_index(published, allow_changed=True)
+    check_index(published)
+
+
+def test_an_index_that_cannot_be_read_is_made_anew(published):
+    (published / "index.json").write_text("<<<<<<< HEAD")
+    write_index(published)
+    check_index(published)
+
+
+def test_a_card_with_something_left_to_do_is_not_indexed(published):
+    with (published / "small" / "1" / "card.md").open("a") as card:
+        card.write("TODO: what it was trained on\n")
+    with pytest.raises(RegistryError, match=r"small@1 has something left TODO in line \d+"):
+        build_index(published)
+
+
+def test_folders_whose_names_are_no_versions_are_passed_over(published):
+    shutil.copytree(published / "small" / "1", published / "small" / "²")
+    assert [entry["version"] for entry in build_index(published)["modules"]] == [1]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RegistryError, match="no folder"):
+        write_index(tmp_path / "none")
 
 
 def test_the_index_of_this_repository_is_current():

@@ -182,9 +182,10 @@ def test_start_that_failed_does_not_keep_the_folder(
     make_data_config, folder, build_here, monkeypatch
 ):
     config = make_data_config(directory=str(folder), limit=24, seed=1)
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+    with monkeypatch.context() as patch:
         patch.setattr(build, "_draw_all", lambda *_: 1 / 0)
-        build.build(config)
+        with pytest.raises(ZeroDivisionError):
+            build.build(config)
     build_here(dataclasses.replace(config, seed=2))
 
 

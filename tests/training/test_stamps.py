@@ -183,7 +183,6 @@ def test_real_stamp_keeps_the_light_of_hubble(real_source):
 
 
 def test_real_stamp_of_another_pixel_scale_is_refused(real_source, make_data_config):
-
     other = StampSource(dataclasses.replace(real_source.config, pixel_scale=0.05))
     with pytest.raises(DataError, match="arcsec/pixel"):
         other.make(0)
@@ -198,8 +197,7 @@ def test_real_stamps_cut_short_are_named(real_source, make_data_config, shared_d
     catalogue = str(folder / "real_galaxy_catalog_dev.fits")
     source = StampSource(dataclasses.replace(real_source.config, catalogue=catalogue))
     with pytest.raises(DataError, match=r"IDENT \d+ cannot be read"):
-        for index in range(len(source)):
-            source.make(index)
+        list(map(source.make, range(len(source))))
 
 
 def test_files_that_real_stamps_are_made_from_are_all_named(real_source, shared_data):
