@@ -161,6 +161,11 @@ class Config:
             raise ConfigError(f"half must be 0, 1 or null, got {self.half}.")
         if self.candidates < 1:
             raise ConfigError(f"candidates must be 1 or more, got {self.candidates}.")
+        if self.vae.texture and len(self.vae.decoder_widths) < 2:
+            raise ConfigError(
+                "vae.texture needs a decoder that paints: give vae.decoder_widths two or more, got "
+                f"{list(self.vae.decoder_widths)}, or set vae.texture=0."
+            )
         if self.fit_clumps and self.vae.decoder_widths:
             raise ConfigError("fit_clumps needs a decoder without paint: vae.decoder_widths=[].")
 

@@ -8,6 +8,7 @@ import typing
 
 import yaml
 
+from . import limits
 from .errors import ConfigError
 
 
@@ -59,6 +60,7 @@ def build(cls: type, tree: object, where: str) -> typing.Any:
         raise ConfigError(f"{where}: unknown keys {unknown}; {cls.__name__} has {sorted(fields)}.")
     hints = typing.get_type_hints(cls)
     values = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in tree.items()}
+    limits.check(cls.__name__, values, where)
     try:
         return cls(**values)
     except TypeError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from training import config, galaxies_config
 from training.config import (
     Config,
     DataConfig,
@@ -15,6 +16,7 @@ from training.config import (
     fingerprint,
 )
 from training.errors import ConfigError
+from training.limits import LIMITS
 from training.recipe_file import load_config
 from training.simulator.export import write_card
 
@@ -218,3 +220,63 @@ def test_conditions_are_these_three_and_no_others(write, columns):
     tree = MINIMAL | {"data": {"directory": "d", "columns": columns}}
     with pytest.raises(ConfigError, match="flux_radius, mag_auto, zphot"):
         load_config(write(tree))
+
+
+OUT_OF_RANGE = [
+    *(f"fit_vae.{name}=0" for name in ("steps", "batch", "learning_rate", "clip_norm")),
+    *(f"fit_vae.{name}=0" for name in ("flux_cap", "misfit_scale", "patience", "ema")),
+    *(f"fit_flow.{name}=0" for name in ("validate_every", "picture_every")),
+    "fit_vae.learning_rate=.nan",
+    "fit_vae.learning_rate=-1e-3",
+    "fit_vae.ema=1.0",
+    "fit_vae.ema=.nan",
+    "fit_vae.kl_warmup=-1",
+    "fit_vae.checkpoint_minutes=.nan",
+    "fit_vae.seed=-1",
+    "fit_vae.seed=99999999999",
+    *(f"vae.{name}=0" for name in ("latent_size", "stem", "hidden", "components")),
+    "vae.widths=[]",
+    "vae.widths=[8, 0]",
+    "vae.decoder_widths=[-8]",
+    "vae.texture=-1",
+    "flow.layers=0",
+    "flow.hidden=[]",
+    "flow.hidden=[0]",
+    "flow.temperature=0",
+    *(f"data.{name}=0" for name in ("limit", "realisations", "shard_size", "stamp_size")),
+    "data.directory=''",
+    "data.source=reel",
+    "data.exclusion_level=good",
+    "data.pixel_scale=.nan",
+    "data.pixel_scale=-0.03",
+    "data.psf_size=40",
+    "data.noise_variance=[1.0e-6]",
+    "data.noise_variance=[2.0e-6, 1.0e-6]",
+    "data.seed=-1",
+    "export.version=0",
+    "export.version=-1",
+    "export.name=''",
+    "export.name=../evil",
+    "export.name=gälaxy",
+    "export.summary=' '",
+]
+
+
+@pytest.mark.parametrize("override", OUT_OF_RANGE)
+def test_entry_out_of_its_range_is_named_with_the_range(write, override):
+    section, _, entry = override.partition(".")
+    key = entry.partition("=")[0]
+    with pytest.raises(ConfigError, match=rf"{section}: {key} must be .*, got "):
+        load_config(write(MINIMAL), [override])
+
+
+def test_limits_are_of_entries_that_there_are():
+    for section, limits in LIMITS.items():
+        cls = getattr(config, section, None) or getattr(galaxies_config, section)
+        assert set(limits) <= {field.name for field in dataclasses.fields(cls)}
+
+
+@pytest.mark.parametrize("widths", ["[]", "[16]"])
+def test_texture_without_stages_to_paint_it_on_is_refused(write, widths):
+    with pytest.raises(ConfigError, match="texture needs a decoder that paints"):
+        load_config(write(MINIMAL), ["vae.texture=2", f"vae.decoder_widths={widths}"])
