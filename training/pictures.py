@@ -57,8 +57,13 @@ def clump_figure(table: dict[str, np.ndarray], model: np.ndarray) -> Figure:
 
 
 def _weighted(table: dict[str, np.ndarray], model: np.ndarray, chosen: np.ndarray) -> list[float]:
-    """Return the mean signal above that of smooth galaxies, its error, and the model's mean."""
+    """Return the mean signal above that of smooth galaxies, its error, and the model's mean.
+
+    All are NaN, which no picture shows, where no galaxy of weight is chosen.
+    """
     weight, smooth = table["weight"][chosen], table["smooth_weight"][chosen]
+    if not (weight.sum() > 0 and smooth.sum() > 0):
+        return [np.nan] * 3
     real = table["signal"][chosen]
     mean = np.average(real, weights=weight)
     mean -= np.average(table["smooth_signal"][chosen], weights=smooth)

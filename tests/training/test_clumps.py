@@ -15,6 +15,7 @@ from training.errors import ConfigError
 from training.export import assemble, export
 from training.light import check_light
 from training.models import base, clumps
+from training.pictures import clump_figure
 
 SIZE = 64
 
@@ -180,3 +181,15 @@ def test_signal_is_measured_once_an_auto_encoder(clumpy, monkeypatch):
 def test_how_features_are_standardised_is_not_trained():
     model = clumps.Clumpiness(3)
     assert not {id(model.mean), id(model.scale)} & {id(v) for v in model.trainable_variables}
+
+
+def test_picture_of_few_galaxies_leaves_bins_out():
+    rng = np.random.default_rng(1)
+    table = {"features": rng.normal(size=(5, 7))}
+    names = ("signal", "smooth_signal", "weight", "smooth_weight")
+    table |= {name: rng.uniform(0.5, 1.0, 5) for name in names}
+    figure = clump_figure(table, rng.uniform(size=5))
+    assert len(figure.axes) == 2
+    for axis in figure.axes:
+        shown = np.isfinite(axis.lines[-1].get_ydata())
+        assert 0 < shown.sum() < 8

@@ -58,6 +58,14 @@ def test_validation_takes_the_module_before_the_recipe_or_none(make_recipe, writ
     assert "tiny" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--count", "--draws", "--rings", "--processes"])
+def test_numbers_of_nothing_are_refused(option, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["validate", str(REAL_RECIPE), option, "0"])
+    assert stop.value.code == 2
+    assert f"{option}: expected 1 or more, got 0" in capsys.readouterr().err
+
+
 def test_help_lists_every_verb(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])

@@ -11,6 +11,7 @@ from training.data.pipeline import StampSet
 from training.errors import DataError
 from training.validation import measure
 from training.validation.measure import COLUMNS, Measurer, measure_kind
+from training.validation.run import require_fits
 from training.validation.scenes import KINDS, add_noise, check_agreement, scenes, see
 
 
@@ -145,3 +146,15 @@ def test_set_of_other_conditions_is_refused(setting, monkeypatch):
     monkeypatch.setitem(stamps.manifest, "conditions", ["flux_radius", "mag_auto"])
     with pytest.raises(DataError, match="zphot"):
         check_agreement(model, stamps, "validation")
+
+
+def test_catalogue_without_fits_is_told_before_anything_is_measured(
+    catalogue_table, make_data_config, tmp_path
+):
+    table = catalogue_table.copy()
+    table.remove_columns(["hlr", "flux"])
+    table.write(tmp_path / "foreign.fits")
+    foreign = make_data_config(catalogue=str(tmp_path / "foreign.fits"), exclusion_level="none")
+    with pytest.raises(DataError, match=r"foreign\.fits, which has no columns flux, hlr"):
+        require_fits(foreign)
+    require_fits(make_data_config())

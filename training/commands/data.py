@@ -7,13 +7,14 @@ from ..config import AblationConfig, Config, ConvergenceConfig, ScoreConfig
 from ..errors import ConfigError
 from ..galaxies_config import GalaxyMapsConfig
 from ..mesh_config import HaloConfig
+from ..parsing import at_least
 from ..recipe_file import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's own options."""
     parser.add_argument(
-        "--processes", type=int, default=None, help="how many to draw with (default: all cores)"
+        "--processes", type=at_least(1), help="how many to draw with (default: all cores)"
     )
     parser.add_argument("--fetch-only", action="store_true", help="bring the catalogue and stop")
 

@@ -5,6 +5,7 @@ import pathlib
 
 from ..config import Config, ScoreConfig
 from ..errors import ConfigError
+from ..parsing import at_least
 from ..recipe_file import Recipe
 
 PARTS = ("population", "latents", "conditions", "real", "isotropy", "shear")
@@ -16,27 +17,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "module", nargs="?", help="hub:NAME@VERSION or a folder (default: the recipe's export)"
     )
     parser.add_argument("--split", default="validation", choices=("validation", "test"))
-    parser.add_argument("--count", type=int, default=10240, help="galaxies at most")
+    parser.add_argument("--count", type=at_least(1), default=10240, help="galaxies at most")
     parser.add_argument(
-        "--morphology-count", type=int, help="of which statmorph measures so many (default: all)"
+        "--morphology-count",
+        type=at_least(0),
+        help="of which statmorph measures so many (default: all)",
     )
     parser.add_argument(
-        "--sersic-morphology-count", type=int, help="the same for the Sersic fits, if fewer"
+        "--sersic-morphology-count", type=at_least(0), help="the same for the Sersic fits, if fewer"
     )
     parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=["population"], help="what to measure now"
     )
-    parser.add_argument("--processes", type=int, help="how many measure (default: all cores)")
+    parser.add_argument(
+        "--processes", type=at_least(1), help="how many measure (default: all cores)"
+    )
     parser.add_argument(
         "--real-stamps", help="RealGalaxyCatalog of the part real, with its fits table beside it"
     )
     parser.add_argument(
-        "--train-count", type=int, default=20_000, help="training galaxies of the part latents"
+        "--train-count",
+        type=at_least(1),
+        default=20_000,
+        help="training galaxies of the part latents",
     )
     parser.add_argument(
-        "--draws", type=int, default=100_000, help="draws of the parts isotropy and conditions"
+        "--draws",
+        type=at_least(1),
+        default=100_000,
+        help="draws of the parts isotropy and conditions",
     )
-    parser.add_argument("--rings", type=int, default=500, help="galaxies of the part shear")
+    parser.add_argument("--rings", type=at_least(1), default=500, help="galaxies of the part shear")
     parser.add_argument(
         "--update-card", action="store_true", help="write the table into the module's card"
     )

@@ -12,10 +12,11 @@ from galsim_hub import GenerativeGalaxyModel
 from galsim_hub.network import GalaxyNetwork
 from galsim_hub.registry import locate
 
-from ..config import Config
+from ..config import Config, DataConfig
 from ..data.pipeline import StampSet
 from ..data.split import half_of
-from ..errors import ConfigError
+from ..data.stamps import open_catalogue
+from ..errors import ConfigError, DataError
 from . import morphology
 from .measure import Measurer, Table, measure_kind
 from .part import Part
@@ -64,6 +65,7 @@ class Validation:
         from . import figures
         from .population import population_part
 
+        require_fits(self.config.data)
         tables = [self._table(kind) for kind in KINDS]
         for name in ("bias", "distribution", "gini_m20"):
             figure = getattr(figures, f"{name}_figure")(*tables)
@@ -145,3 +147,14 @@ class Validation:
         """Return the conditions of the split (n, d), in file order."""
         batches = self.stamps.ordered(self.options.split, BATCH)
         return np.concatenate([batch["conditions"].numpy() for batch in batches]).astype(float)
+
+
+def require_fits(config: DataConfig) -> None:
+    """Raise `DataError` unless the catalogue has the fits with which a module is compared."""
+    names = open_catalogue(config).param_cat.dtype.names
+    if lost := sorted({"flux", "hlr", "sersicfit", "use_bulgefit"} - set(names)):
+        raise DataError(
+            f"The part population compares a module with the fits of {config.catalogue}, which has "
+            f"no columns {', '.join(lost)}: give a data.catalogue as that of COSMOS 25.2, or name "
+            "other --parts."
+        )
