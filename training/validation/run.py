@@ -152,7 +152,7 @@ class Validation:
 def require_fits(config: DataConfig) -> None:
     """Raise `DataError` unless the catalogue has the fits with which a module is compared."""
     names = open_catalogue(config).param_cat.dtype.names
-    if lost := sorted({"flux", "hlr", "sersicfit", "use_bulgefit"} - set(names)):
+    if lost := sorted({"flux", "hlr", "sersicfit"} - set(names)):
         raise DataError(
             f"The part population compares a module with the fits of {config.catalogue}, which has "
             f"no columns {', '.join(lost)}: give a data.catalogue as that of COSMOS 25.2, or name "
