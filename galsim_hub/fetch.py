@@ -13,8 +13,9 @@ from pathlib import Path
 from .cache import delete, ensure, hash_file, locked, partial_folder
 from .errors import DownloadError
 from .index import FileEntry, Release
+from .mirrors import Patience
 from .safety import Limits, unpack
-from .transfer import Patience, Promise, download, writing_to
+from .transfer import Promise, download, writing_to
 
 __all__ = ["fetch", "fetch_archive"]
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from .errors import RegistryError
+from .errors import DownloadError, RegistryError
+from .mirrors import is_remote
 from .safety import is_safe_path
-from .transfer import is_remote
 
 __all__ = [
     "INDEX_NAME",
@@ -133,11 +133,14 @@ class Index:
         The index's path or address.
     releases : tuple of Release
     aliases : mapping of str to Alias
+    fault : DownloadError or None
+        Why it could not be read; what it offers is not known then.
     """
 
     place: str
     releases: tuple[Release, ...] = ()
     aliases: Mapping[str, Alias] = field(default_factory=dict)
+    fault: DownloadError | None = None
 
 
 def read_index(path: Path) -> Index:

@@ -6,8 +6,10 @@ with commas between them) and from the key ``registries`` of the file that `conf
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -16,10 +18,11 @@ from pathlib import Path
 import yaml
 
 from .cache import cache_root, find
-from .errors import DownloadError, RegistryError, RegistryWarning
+from .errors import CacheError, DownloadError, RegistryError, RegistryWarning
 from .index import INDEX_NAME, Index, Release, parse_index, read_index
+from .mirrors import Patience, is_remote
 from .spec import CARD_NAME
-from .transfer import Promise, download, is_remote, writing_to
+from .transfer import read, writing_to
 
 __all__ = [
     "Listing",
@@ -31,13 +34,18 @@ __all__ = [
     "is_bundled_identity",
     "is_released",
     "list_releases",
+    "read_known_registries",
     "read_registries",
     "registry_places",
 ]
 
+logger = logging.getLogger(__name__)
+
 _REGISTRIES = "GALSIM_HUB_REGISTRY"
 _CONFIG = "GALSIM_HUB_CONFIG"
 _MOST_BYTES = 16 << 20
+# A person waits for a list of names, and most names need no list that cannot be had.
+_PATIENCE = Patience(rounds=2, first_wait=0.5, timeout=10.0)
 
 
 @dataclass(frozen=True)
@@ -182,15 +190,31 @@ def read_registries() -> tuple[Index, ...]:
     Returns
     -------
     tuple of Index
+        One that has never been read and cannot be downloaded has a fault, and no releases.
 
     Raises
     ------
-    DownloadError
-        If one has never been read and cannot be downloaded.
     RegistryError
         If one cannot be used.
     """
     return (bundled_index(), *(_read(place) for place in registry_places()[1:]))
+
+
+def read_known_registries() -> tuple[Index, ...]:
+    """Read every registry that is on this machine, or was read before; no server is asked.
+
+    Returns
+    -------
+    tuple of Index
+
+    Raises
+    ------
+    RegistryError
+        If one cannot be used.
+    """
+    places = registry_places()[1:]
+    found = [_read_kept(p) if is_remote(p) else read_index(Path(p)) for p in places]
+    return (bundled_index(), *(index for index in found if index is not None))
 
 
 def list_releases() -> list[Listing]:
@@ -203,14 +227,26 @@ def list_releases() -> list[Listing]:
 
     Raises
     ------
-    DownloadError
-        If a registry has never been read and cannot be downloaded.
     RegistryError
         If a registry cannot be used.
+
+    Warns
+    -----
+    RegistryWarning
+        If a registry has never been read and cannot be downloaded: its modules are missing.
     """
+    registries = read_registries()
+    for registry in registries:
+        if registry.fault:
+            warnings.warn(
+                f"The modules of registry {registry.place} are missing: it was never read before. "
+                f"{registry.fault} Or leave it out of your registries.",
+                RegistryWarning,
+                stacklevel=2,
+            )
     return [
         _list(release, registry.place)
-        for registry in read_registries()
+        for registry in registries
         for release in sorted(registry.releases, key=lambda r: (r.name, r.version))
     ]
 
@@ -269,7 +305,12 @@ def _full_place(place: str) -> str:
 
 
 def _read(place: str) -> Index:
-    return _read_remote(place) if is_remote(place) else read_index(Path(place))
+    if not is_remote(place):
+        return read_index(Path(place))
+    try:
+        return _read_remote(place)
+    except DownloadError as error:
+        return Index(place, fault=error)
 
 
 # Once a process: a worker that unpickles a thousand galaxies asks once.
@@ -282,27 +323,46 @@ def _read_remote(place: str) -> Index:
             "address or a path.",
             place,
         )
-    folder = cache_root() / "indexes"
-    key = hashlib.sha256(place.encode()).hexdigest()
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    # Its own name a process: two that read it at once do not mix their bytes.
-    fresh, kept = folder / f"{key}.{os.getpid()}", folder / f"{key}.json"
     try:
-        download([place], fresh, Promise(None, _MOST_BYTES))
-        index = parse_index(fresh.read_bytes(), place)
-        with writing_to(kept):
-            os.replace(fresh, kept)
-        return index
+        content = read(place, _MOST_BYTES, _PATIENCE)
     except DownloadError as error:
-        if not kept.is_file():
+        kept = _read_kept(place)
+        if kept is None:
             raise
         warnings.warn(
             f"Registry {place} cannot be read, so the copy of the last time is used: {error}",
             RegistryWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-        return parse_index(kept.read_bytes(), place)
-    finally:
-        for leftover in (fresh, fresh.with_name(fresh.name + ".part")):
-            leftover.unlink(missing_ok=True)
+        return kept
+    index = parse_index(content, place)
+    _keep(content, place)
+    return index
+
+
+def _kept_path(place: str) -> Path:
+    return cache_root() / "indexes" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
+
+
+def _read_kept(place: str) -> Index | None:
+    """Read the copy of the last time; None if there is none that can be used."""
+    try:
+        return parse_index(_kept_path(place).read_bytes(), place)
+    except (OSError, RegistryError):
+        return None
+
+
+def _keep(content: bytes, place: str) -> None:
+    """Keep a copy for another time; who may not write, or has no space, goes without."""
+    kept = _kept_path(place)
+    # Its own name a process: two that read it at once do not mix their bytes.
+    fresh = kept.with_suffix(f".{os.getpid()}")
+    try:
+        with writing_to(kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(content)
+            os.replace(fresh, kept)
+    except CacheError as error:
+        logger.info("no copy of %s is kept: %s", place, error)
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ archive's sha256. A module that is neither bundled nor in the cache is downloade
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -17,6 +18,7 @@ from pathlib import Path
 from .cache import hash_file
 from .errors import (
     CorruptedModuleError,
+    DownloadError,
     RegistryWarning,
     UnknownModuleError,
     UnsafeModuleError,
@@ -25,15 +27,16 @@ from .errors import (
 )
 from .fetch import fetch, fetch_archive
 from .index import Alias, Index, Release
+from .mirrors import is_remote
 from .registries import (
     bundled_folder,
     bundled_index,
     bundled_root,
     is_bundled,
+    read_known_registries,
     read_registries,
 )
 from .spec import read_spec
-from .transfer import is_remote
 
 __all__ = [
     "ModuleLocation",
@@ -159,7 +162,7 @@ def resolve(address: str) -> Resolution:
 
     The bundled modules come first, then each registry. A name without a version means the
     newest version in the first registry that has the name, so that a further registry never
-    changes what a name means.
+    changes what a name means. No server is asked about the names of bundled modules.
 
     Parameters
     ----------
@@ -172,6 +175,8 @@ def resolve(address: str) -> Resolution:
 
     Raises
     ------
+    DownloadError
+        If a registry that may have the name cannot be read.
     RegistryError
         If a registry cannot be used.
     UnknownModuleError
@@ -186,14 +191,17 @@ def resolve(address: str) -> Resolution:
     if match is None:
         raise _no_name(address, _all_names(read_registries()))
     name, version = match["name"], int(match["version"] or 0)
-    # A pinned bundled version needs no other registry, and so no network.
-    if is_bundled(name, version):
-        registries: tuple[Index, ...] = (bundled_index(),)
-    else:
-        registries = read_registries()
-    alias = _find_alias(name, registries)
+    registries = _deciding_registries(name, version)
+    # What comes after a registry that could not be read must not decide in its stead.
+    known = tuple(itertools.takewhile(lambda registry: not registry.fault, registries))
+    alias = _find_alias(name, known)
     target = alias.target if alias else name
-    registry, release = _choose(address, target, version, registries)
+    try:
+        registry, release = _choose(address, target, version, known)
+    except UnknownModuleError as error:
+        if len(known) == len(registries):
+            raise
+        raise _undecided(error, registries[len(known)]) from error
     resolution = Resolution(
         f"hub:{name if alias and alias.given else target}@{release.version}",
         release,
@@ -253,6 +261,18 @@ def _locate_remote(address: str, *, allow_unverified: bool) -> ModuleLocation:
 def _locate_archive(path: Path) -> ModuleLocation:
     folder, _ = fetch_archive(str(path), hash_file(path))
     return ModuleLocation(str(path), folder)
+
+
+def _deciding_registries(name: str, version: int) -> tuple[Index, ...]:
+    """Read the registries that a name needs; one of a bundled module needs no network."""
+    bundled = bundled_index()
+    alias = _find_alias(name, (bundled,))
+    target = alias.target if alias else name
+    if is_bundled(target, version):
+        return (bundled,)
+    if not version and any(release.name == target for release in bundled.releases):
+        return read_known_registries()  # for the warning of namesakes alone
+    return read_registries()
 
 
 def _find_alias(name: str, registries: tuple[Index, ...]) -> Alias | None:
@@ -341,6 +361,13 @@ def _no_name(address: str, known: list[str]) -> UnknownModuleError:
         "give the path of a module's folder.",
         address,
         addresses,
+    )
+
+
+def _undecided(unknown: UnknownModuleError, unread: Index) -> DownloadError:
+    return DownloadError(
+        f"{unknown} Registry {unread.place} may have it, but could not be asked: {unread.fault}",
+        unread.fault.urls if unread.fault else (),
     )
 
 

@@ -1,17 +1,15 @@
 """Bring a file from the first mirror that gives the promised bytes.
 
 A transfer goes to a temporary name, continues where it broke off, and gets its own name only when
-its sha256 is right. Reach for `download`; `is_offline` tells whether the network may be used.
+its sha256 is right. Reach for `download`, and for `read` where a small file is only looked at.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,36 +19,29 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from .errors import CacheError, DownloadError
+from .mirrors import (
+    OFFLINE,
+    AttemptError,
+    NoMirrorError,
+    Patience,
+    ask_mirrors,
+    is_offline,
+    is_remote,
+)
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["OFFLINE", "Patience", "Promise", "download", "is_offline", "is_remote", "writing_to"]
+__all__ = [
+    "Promise",
+    "download",
+    "read",
+    "writing_to",
+]
 
-logger = logging.getLogger(__name__)
-
-OFFLINE = "GALSIM_HUB_OFFLINE"
 _BLOCK = 1 << 14  # bytes; what a broken transfer may lose
 _MOST_REDIRECTS = 5
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Say how long to bear with bad servers.
-
-    Attributes
-    ----------
-    rounds : int
-        How often every mirror is tried.
-    first_wait : float
-        The pause after the first round [s]; it doubles each round.
-    timeout : float
-        The longest silence of a server [s].
-    """
-
-    rounds: int = 5
-    first_wait: float = 1.0
-    timeout: float = 30.0
+_GONE = (404, 410)  # the answers that stay the same a few seconds later
 
 
 @dataclass(frozen=True)
@@ -70,35 +61,6 @@ class Promise:
     sha256: str | None
     most: int
     size: int | None = None
-
-
-class _TransferError(Exception):
-    """Say why one attempt at one mirror failed."""
-
-
-def is_offline() -> bool:
-    """Tell whether ``GALSIM_HUB_OFFLINE`` forbids the network.
-
-    Returns
-    -------
-    bool
-        True for any value but an empty one and ``0``.
-    """
-    return os.environ.get(OFFLINE, "0") not in ("", "0")
-
-
-def is_remote(place: str) -> bool:
-    """Tell an address from a path.
-
-    Parameters
-    ----------
-    place : str
-
-    Returns
-    -------
-    bool
-    """
-    return "://" in place
 
 
 def download(
@@ -131,22 +93,44 @@ def download(
     """
     patience = patience or Patience()
     part = path.with_name(path.name + ".part")
-    reasons: dict[str, str] = {}
-    wait = patience.first_wait
-    for round_ in range(patience.rounds):
-        for url in urls:
-            try:
-                return _attempt(url, part, path, promise, patience)
-            except _TransferError as error:
-                logger.info("%s: %s", url, error)
-                reasons[url] = str(error)
-        # A path that is missing now will be missing in a second, and so will be the network.
-        if is_offline() or not any(map(is_remote, urls)):
-            break
-        if round_ + 1 < patience.rounds:
-            time.sleep(wait)
-            wait *= 2
-    raise _no_mirror(path.name, urls, reasons)
+    try:
+        return ask_mirrors(urls, lambda url: _attempt(url, part, path, promise, patience), patience)
+    except NoMirrorError as error:
+        remedy = (
+            f"Unset {OFFLINE}, or fetch the module where there is a network and copy the cache."
+            if is_offline()
+            else "Check the network and try again; what has arrived is kept."
+        )
+        raise DownloadError(f"Cannot download {path.name} ({error}). {remedy}", urls) from error
+
+
+def read(url: str, most: int, patience: Patience | None = None) -> bytes:
+    """Read a small file from a server, writing nothing.
+
+    Parameters
+    ----------
+    url : str
+        https address.
+    most : int
+        The most bytes that are read.
+    patience : Patience, optional
+        How long to bear with a bad server.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    DownloadError
+        If it cannot be had.
+    """
+    patience = patience or Patience()
+    try:
+        return ask_mirrors([url], lambda url: _read(url, most, patience.timeout), patience)
+    except NoMirrorError as error:
+        remedy = f"Unset {OFFLINE}" if is_offline() else "Check the network and the address"
+        raise DownloadError(f"Cannot read {error}. {remedy}, and try again.", [url]) from error
 
 
 @contextmanager
@@ -187,38 +171,57 @@ def _attempt(url: str, part: Path, path: Path, promise: Promise, patience: Patie
             got = hashlib.file_digest(stream, "sha256").hexdigest()
         if promise.sha256 not in (None, got):
             part.unlink()
-            raise _TransferError(f"its sha256 is {got}, not {promise.sha256}")
+            raise AttemptError(f"its sha256 is {got}, not {promise.sha256}")
         os.replace(part, path)
     return got
 
 
 def _copy(source: Path, part: Path, promise: Promise) -> None:
     if not source.is_file():
-        raise _TransferError("there is no such file")
+        raise AttemptError("there is no such file")
     if source.stat().st_size > promise.most:
-        raise _TransferError(f"it has more than {promise.most} bytes")
+        raise AttemptError(f"it has more than {promise.most} bytes")
     with writing_to(part):
         shutil.copyfile(source, part)
 
 
 def _receive(url: str, part: Path, promise: Promise, patience: Patience) -> None:
     """Receive what is missing of a file."""
-    import requests  # here: 0.1 s that `import galsim_hub` must not take
-
-    if is_offline():
-        raise _TransferError(f"{OFFLINE} forbids the network")
     with writing_to(part):
         start = part.stat().st_size if part.exists() else 0
     if promise.size is not None and start >= promise.size:
         start = 0
-    try:
-        with requests.Session() as session:
-            response = _open(session, url, start, patience.timeout)
-            with response:
-                _save(response, part, start, promise)
-    except requests.RequestException as error:
-        raise _TransferError(str(error)) from error
+    with _asking(url, start, patience.timeout) as response:
+        _save(response, part, start, promise)
     _check_size(part, promise)
+
+
+def _read(url: str, most: int, timeout: float) -> bytes:
+    content = bytearray()
+    with _asking(url, 0, timeout) as response:
+        _require_content(response)
+        for block in response.iter_content(_BLOCK):
+            content += block
+            if len(content) > most:
+                raise AttemptError(f"it has more than {most} bytes")
+    return bytes(content)
+
+
+@contextmanager
+def _asking(url: str, start: int, timeout: float) -> Iterator[requests.Response]:
+    """Ask a server for a file from a byte on; whatever goes wrong then is the server's failure."""
+    import requests  # here: 0.1 s that `import galsim_hub` must not take
+
+    if is_offline():
+        raise AttemptError(f"{OFFLINE} forbids the network")
+    try:
+        with (
+            requests.Session() as session,
+            _open(session, url, start, timeout) as response,
+        ):
+            yield response
+    except requests.RequestException as error:
+        raise AttemptError(str(error)) from error
 
 
 def _open(session: requests.Session, url: str, start: int, timeout: float) -> requests.Response:
@@ -228,7 +231,7 @@ def _open(session: requests.Session, url: str, start: int, timeout: float) -> re
         headers["Range"] = f"bytes={start}-"
     for _ in range(_MOST_REDIRECTS):
         if urlsplit(url).scheme != "https":
-            raise _TransferError(f"it leads to {url}, which is not https")
+            raise AttemptError(f"it leads to {url}, which is not https")
         response = session.get(
             url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
         )
@@ -236,7 +239,7 @@ def _open(session: requests.Session, url: str, start: int, timeout: float) -> re
             return response
         url = urljoin(url, response.headers["location"])
         response.close()
-    raise _TransferError(f"it redirects more than {_MOST_REDIRECTS} times")
+    raise AttemptError(f"it redirects more than {_MOST_REDIRECTS} times")
 
 
 def _save(response: requests.Response, part: Path, start: int, promise: Promise) -> None:
@@ -244,12 +247,11 @@ def _save(response: requests.Response, part: Path, start: int, promise: Promise)
     if response.status_code == 416:  # what is there is longer than the file
         with writing_to(part):
             part.unlink(missing_ok=True)
-    if response.status_code not in (200, 206):
-        raise _TransferError(f"the server answers {response.status_code} {response.reason}")
+    _require_content(response)
     if response.status_code == 200:
         start = 0
     elif not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
-        raise _TransferError("the server continues at the wrong byte")
+        raise AttemptError("the server continues at the wrong byte")
     report = _progress(part.name.removesuffix(".part"), promise.size)
     with _open_part(part, start) as stream:
         for block in response.iter_content(_BLOCK):
@@ -257,9 +259,16 @@ def _save(response: requests.Response, part: Path, start: int, promise: Promise)
                 received = stream.tell() + len(block)
                 if received > promise.most:
                     part.unlink()
-                    raise _TransferError(f"it has more than {promise.most} bytes")
+                    raise AttemptError(f"it has more than {promise.most} bytes")
                 _write(stream, block)
             report(received)
+
+
+def _require_content(response: requests.Response) -> None:
+    status = response.status_code
+    if status not in (200, 206):
+        reason = f"the server answers {status} {response.reason}"
+        raise AttemptError(reason, is_final=status in _GONE)
 
 
 @contextmanager
@@ -288,7 +297,7 @@ def _check_size(part: Path, promise: Promise) -> None:
     with writing_to(part):
         got = part.stat().st_size
     if promise.size is not None and got < promise.size:
-        raise _TransferError(f"it broke off after {got} of {promise.size} bytes")
+        raise AttemptError(f"it broke off after {got} of {promise.size} bytes")
 
 
 def _progress(name: str, size: int | None) -> Callable[[int], None]:
@@ -303,13 +312,3 @@ def _progress(name: str, size: int | None) -> Callable[[int], None]:
         sys.stderr.flush()
 
     return report
-
-
-def _no_mirror(name: str, urls: Sequence[str], reasons: dict[str, str]) -> DownloadError:
-    tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items()) or "no mirror is known"
-    remedy = (
-        f"Unset {OFFLINE}, or fetch the module where there is a network and copy the cache."
-        if is_offline()
-        else "Check the network and try again; what has arrived is kept."
-    )
-    return DownloadError(f"Cannot download {name} ({tried}). {remedy}", urls)

@@ -26,14 +26,14 @@ from galsim_hub import cache
 from galsim_hub.errors import CorruptedModuleError
 from galsim_hub.fetch import fetch
 from galsim_hub.index import parse_index
+from galsim_hub.mirrors import Patience
 from galsim_hub.safety import pack
 from galsim_hub.spec import read_spec
-from galsim_hub.transfer import Patience
 from tests.hub.conftest import publish, same_files
 from tests.servers import certify, serve
 
 QUICK = Patience(rounds=4, first_wait=0.01, timeout=0.5)
-FAULTS = ("status 404", "status 500", "status 503", "truncate", "stall", "wrong", "longer", "gzip",
+FAULTS = ("status 403", "status 500", "status 503", "truncate", "stall", "wrong", "longer", "gzip",
           "redirect http://127.0.0.1:9/x")  # fmt: skip
 
 # Forks a process a request, so that it can be killed at a known moment of the download itself and
@@ -291,7 +291,7 @@ ROWS = {
     "kill -9 at a random moment of download or unpacking": (kill, 50),
     "disk full (no file may grow beyond a size)": (disk_full, 10),
     "cache of another user: no writing, but reading": (read_only, 2),
-    "server fails (404, 500, 503, truncated, stalled, wrong bytes, ...), then recovers":
+    "server fails (403, 500, 503, truncated, stalled, wrong bytes, ...), then recovers":
         (servers, 45),
     "8 processes at once: every file sent once": (concurrent, 5),
     "clock set back": (clock, 5),

@@ -11,8 +11,8 @@ from galsim_hub import cache
 from galsim_hub.errors import CacheError, DownloadError, UnsafeModuleError
 from galsim_hub.fetch import fetch, fetch_archive
 from galsim_hub.index import parse_index
+from galsim_hub.mirrors import Patience
 from galsim_hub.safety import pack
-from galsim_hub.transfer import Patience
 
 from .conftest import same_files
 
@@ -47,7 +47,7 @@ def test_a_release_in_the_cache_is_not_fetched_again(remote, server):
 
 @pytest.mark.parametrize(
     "fault",
-    ["status 404", "status 500", "status 503", "truncate", "stall", "wrong", "longer", "gzip",
+    ["status 403", "status 500", "status 503", "truncate", "stall", "wrong", "longer", "gzip",
      "redirect http://127.0.0.1:9/card.md", "redirect ftp://127.0.0.1/card.md"],
 )  # fmt: skip
 def test_a_server_that_recovers_gives_the_module(remote, server, published, fault):
@@ -64,6 +64,13 @@ def test_a_server_that_does_not_recover_leaves_no_module(remote, server, fault):
         fetch(remote, replace(QUICK, rounds=2))
     assert cache.find(remote.sha256) is None
     assert not any(entry.is_complete for entry in cache.entries())
+
+
+def test_a_file_that_a_server_does_not_have_is_not_asked_for_again(remote, server):
+    server[1].always = "status 404"
+    with pytest.raises(DownloadError, match="the server answers 404"):
+        fetch(remote, QUICK)
+    assert len(server[1].requests) == 1
 
 
 def test_a_broken_transfer_continues_where_it_broke_off(remote, server, published):
