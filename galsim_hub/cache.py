@@ -211,7 +211,7 @@ def remove(sha256: str) -> None:
 
 
 def prune(*, everything: bool = False) -> list[CacheEntry]:
-    """Delete unfinished downloads and damaged modules.
+    """Delete unfinished downloads and damaged modules; every file is read whole to find them.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def prune(*, everything: bool = False) -> list[CacheEntry]:
     for entry in entries():
         try:
             with locked(entry.sha256, timeout=0):
-                if everything or not entry.is_complete:
+                if everything or not _is_sound(entry.folder):
                     delete(entry.folder)
                     deleted.append(entry)
         except _BusyError:
@@ -361,6 +361,14 @@ def _is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
         return False
     # A copied cache has new times and the same content.
     return status.st_mtime_ns == entry["mtime_ns"] or hash_file(path) == entry["sha256"]
+
+
+def _is_sound(folder: Path) -> bool:
+    try:
+        verify(folder)
+    except CorruptedModuleError:
+        return False
+    return folder == _module_folder(folder.name)  # and not put together still
 
 
 def _describe(folder: Path) -> CacheEntry:

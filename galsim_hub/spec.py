@@ -30,6 +30,7 @@ __all__ = ["CARD_NAME", "SPEC_VERSION", "InputSpec", "ModuleSpec", "read_spec"]
 CARD_NAME = "card.md"
 SPEC_VERSION = 1
 _MOST_BYTES = 1 << 20
+_REMEDY = "Fetch the module again; 'galsim-hub cache prune' deletes a damaged one from the cache."
 _FRONT_MATTER = re.compile(r"---\n(?P<yaml>.*?\n)---\s*(\n|$)", re.DOTALL)
 
 
@@ -220,8 +221,7 @@ class ModuleSpec:
 def _verify_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise CorruptedModuleError(
-            f"Module file {path} is missing. Expected a file of sha256 {expected}. "
-            "Fetch the module again.",
+            f"Module file {path} is missing. Expected a file of sha256 {expected}. {_REMEDY}",
             str(path),
             expected,
         )
@@ -230,7 +230,7 @@ def _verify_file(path: Path, expected: str) -> None:
     if got != expected:
         raise CorruptedModuleError(
             f"Module file {path} is truncated or changed: its sha256 is {got}, the card "
-            f"promises {expected}. Fetch the module again.",
+            f"promises {expected}. {_REMEDY}",
             str(path),
             expected,
             got,

@@ -2,7 +2,7 @@
 
 galsim-hub cache list            what is there, and how large
 galsim-hub cache path            the folder (GALSIM_HUB_CACHE sets it)
-galsim-hub cache prune           delete unfinished downloads and damaged modules
+galsim-hub cache prune           read all of it; delete unfinished downloads and damaged modules
 galsim-hub cache prune --all     delete everything; it can be downloaded again
 """
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 
-from ..cache import entries, hash_file
+from ..cache import cache_root, entries, hash_file
 from ..legacy import describe
 from ..registries import list_releases
-from ..registry import locate, resolve
+from ..registry import ModuleLocation, locate, resolve
 from .text import print_json, print_table
 
 __all__ = ["add_arguments", "run"]
@@ -77,8 +77,18 @@ def _verify(address: str) -> dict[str, str | bool]:
         for name, path in paths.items()
         if not path.is_file() or hash_file(path) != expected[name]
     ]
-    detail = f"missing or changed: {', '.join(bad)}" if bad else f"{len(expected)} as published"
+    detail = f"{len(expected)} as published"
+    if bad:
+        detail = f"missing or changed: {', '.join(bad)}; {_remedy(location)}"
     return {"module": location.address, "sound": not bad, "detail": detail}
+
+
+def _remedy(location: ModuleLocation) -> str:
+    if location.folder.is_relative_to(cache_root()):
+        return "'galsim-hub cache prune' deletes the module, and it can be downloaded again"
+    if location.address.startswith("hub:"):
+        return "install galsim_hub again"
+    return "get the folder again from where it came"
 
 
 def _published_files(address: str) -> dict[str, str]:

@@ -111,7 +111,7 @@ def test_verify_names_the_file_that_changed(run, module_folder, tmp_path):
     code, out, _ = run("verify", module_folder, folder)
     assert code == 1
     assert "FAULT" in out
-    assert "missing or changed: saved_model.pb" in out
+    assert "missing or changed: saved_model.pb; get the folder again" in out
 
 
 def test_verify_without_names_takes_every_module_of_this_machine(run):

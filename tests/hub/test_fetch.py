@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 
 import pytest
@@ -186,6 +187,17 @@ def test_prune_deletes_what_is_unfinished_and_keeps_what_is_sound(remote, server
     assert not unfinished.exists()
     assert [entry.label for entry in cache.prune(everything=True)] == ["small@1"]
     assert cache.entries() == []
+
+
+def test_prune_deletes_a_module_of_which_a_byte_changed_and_nothing_else(remote, published):
+    path = fetch(remote, ONCE) / "saved_model.pb"
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[7] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert [entry.label for entry in cache.prune()] == ["small@1"]
+    assert same_files(fetch(remote, ONCE), published / "small" / "1")
+    assert cache.prune() == []
 
 
 def test_a_removed_module_is_gone(remote):

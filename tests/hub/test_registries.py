@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 
 import pytest
@@ -127,6 +128,19 @@ def test_an_unread_registry_after_the_one_that_decides_is_left_alone(published, 
     assert registry.resolve("hub:small").address == "hub:small@1"
     with pytest.raises((DownloadError, UnknownModuleError), match="no version 2"):
         registry.resolve("hub:small@2")
+
+
+@pytest.mark.usefixtures("remote")
+def test_verify_says_how_a_damaged_download_is_replaced(capsys):
+    path = registry.locate("hub:small").folder / "saved_model.pb"
+    times, content = path.stat(), bytearray(path.read_bytes())
+    content[0] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert main(["verify", "hub:small"]) == 1
+    assert "'galsim-hub cache prune' deletes the module" in capsys.readouterr().out
+    main(["cache", "prune"])
+    assert main(["verify", "hub:small"]) == 0
 
 
 @pytest.mark.parametrize(("status", "n_requests"), [("404", 1), ("410", 1), ("503", 2)])
