@@ -7,17 +7,20 @@ whole for an archive.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .cache import delete, ensure, hash_file, locked, partial_folder
-from .errors import DownloadError
+from .errors import DownloadError, GalSimHubError, UnsafeModuleError
 from .index import FileEntry, Release
 from .mirrors import Patience
 from .safety import Limits, unpack
 from .transfer import Promise, download, writing_to
 
 __all__ = ["fetch", "fetch_archive"]
+
+logger = logging.getLogger(__name__)
 
 _ARCHIVE = "archive.tar.gz"
 _ARCHIVE_LIMIT = 4 << 30  # bytes, of an archive whose size nobody has declared
@@ -43,7 +46,7 @@ def fetch(release: Release, patience: Patience | None = None) -> Path:
     DownloadError
         If no mirror gives the bytes that were published.
     UnsafeModuleError
-        If a mirror's archive is hostile.
+        If the only mirror is a hostile archive.
     """
 
     def build(folder: Path) -> Mapping[str, FileEntry]:
@@ -99,7 +102,7 @@ def fetch_archive(
             folder.mkdir(parents=True, exist_ok=True)
         try:
             archive = folder / _ARCHIVE
-            got = download([address], archive, Promise(None, _ARCHIVE_LIMIT), patience)
+            got = download([address], archive, Promise(None, _ARCHIVE_LIMIT), patience).sha256
             return _ensure_archive(str(archive), address, got, patience), got
         finally:
             delete(folder)  # nobody has promised that the rest would be of the same file
@@ -110,7 +113,7 @@ def _ensure_archive(source: str, label: str, sha256: str, patience: Patience | N
         _keep_only(folder, [_ARCHIVE])
         archive = folder / _ARCHIVE
         download([source], archive, Promise(sha256, _ARCHIVE_LIMIT), patience)
-        _unpack_here(archive, Limits())
+        _unpack_here(archive, label, Limits())
         return {
             path.relative_to(folder).as_posix(): FileEntry(hash_file(path), path.stat().st_size)
             for path in sorted(folder.rglob("*"))
@@ -125,32 +128,57 @@ def _gather(
 ) -> None:
     """Bring the files of a release that are not there yet."""
     _keep_only(folder, release.files)
+    bases = list(folders)
     for name, entry in release.files.items():
         path = folder / name
         with writing_to(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         if not _holds(path, entry):
             promise = Promise(entry.sha256, entry.size, entry.size)
-            download([base + name for base in folders], path, promise, patience)
+            arrival = download([base + name for base in bases], path, promise, patience)
+            # Those that failed come last: each would take its time again for every file.
+            bases.sort(key=lambda base: base + name != arrival.url)
 
 
 def _gather_from_archive(
     release: Release, urls: list[str], folder: Path, patience: Patience | None
 ) -> None:
+    """Bring a release from the first archive that holds what was published."""
     archive = folder / _ARCHIVE
     _keep_only(folder, [_ARCHIVE])
     # gzip makes what it cannot compress longer by less than this.
-    most = release.size + release.size // 100 + (1 << 16)
-    download(urls, archive, Promise(None, most), patience)
-    _unpack_here(archive, Limits(len(release.files) + 100, release.size + (1 << 16)))
+    promise = Promise(None, release.size + release.size // 100 + (1 << 16))
+    left, faults = list(urls), list[GalSimHubError]()
+    while left:
+        try:
+            url = download(left, archive, promise, patience).url
+        except DownloadError as error:  # of all that are left
+            faults.append(error)
+            break
+        try:
+            return _unpack_release(release, archive, url)
+        except (DownloadError, UnsafeModuleError) as error:
+            logger.info("%s: %s", url, error)
+            faults.append(error)
+            _keep_only(folder, ())
+            left.remove(url)
+    if len(faults) == 1:
+        raise faults[0]
+    raise DownloadError(
+        f"No archive of {release.label} can be used. {' '.join(map(str, faults))}", urls
+    ) from faults[-1]
+
+
+def _unpack_release(release: Release, archive: Path, url: str) -> None:
+    folder = archive.parent
+    _unpack_here(archive, url, Limits(len(release.files) + 100, release.size + (1 << 16)))
     _keep_only(folder, release.files)
     wrong = [name for name, entry in release.files.items() if not _holds(folder / name, entry)]
     if wrong:
-        delete(folder)
         raise DownloadError(
-            f"The archive of {release.label} does not hold the {wrong[0]} that was published. Ask "
-            "whoever keeps the registry to repair its mirrors.",
-            urls,
+            f"The archive {url} of {release.label} does not hold the {wrong[0]} that was "
+            "published. Ask whoever keeps the registry to repair its mirrors.",
+            [url],
         )
 
 
@@ -158,12 +186,12 @@ def _holds(path: Path, entry: FileEntry) -> bool:
     return path.is_file() and hash_file(path) == entry.sha256
 
 
-def _unpack_here(archive: Path, limits: Limits) -> None:
+def _unpack_here(archive: Path, label: str, limits: Limits) -> None:
     """Put what is in an archive in its place, without the folder that wraps it."""
     folder = archive.parent
     content = folder / ".content"
     with writing_to(folder):
-        unpack(archive, content, limits)
+        unpack(archive, content, limits, label)
         archive.unlink()
         while len(inside := list(content.iterdir())) == 1 and inside[0].is_dir():
             content = inside[0]

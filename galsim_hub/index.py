@@ -12,9 +12,9 @@ import importlib.resources
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from .errors import DownloadError, RegistryError
 from .mirrors import is_remote
@@ -236,11 +236,7 @@ def _schema() -> dict[str, Any]:
 
 def _from_entry(entry: Mapping[str, Any], place: str) -> Release:
     label = f"{entry['name']}@{entry['version']}"
-    for name in entry["files"]:
-        if not is_safe_path(name):
-            raise _invalid(place, f"{label} has a file {name!r} outside its folder", label)
-    if len({name.lower() for name in entry["files"]}) < len(entry["files"]):
-        raise _invalid(place, f"{label} has files whose names differ only in case", label)
+    _check_files(entry["files"], label, place)
     return Release(
         name=entry["name"],
         version=entry["version"],
@@ -255,16 +251,38 @@ def _from_entry(entry: Mapping[str, Any], place: str) -> Release:
     )
 
 
+def _check_files(names: Iterable[str], label: str, place: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if not is_safe_path(name):
+            raise _invalid(place, f"{label} has a file {name!r} outside its folder", label)
+        if name.lower() in seen:
+            raise _invalid(place, f"{label} has files whose names differ only in case", label)
+        seen.add(name.lower())
+    folders = {str(parent) for name in seen for parent in PurePosixPath(name).parents}
+    for name in sorted(seen & folders):
+        raise _invalid(place, f"{label} has {name!r} both as a file and as a folder", label)
+
+
 def _absolute(url: str, place: str, label: str) -> str:
     if is_remote(url):
         if not url.startswith("https://"):
             raise _invalid(place, f"{label} has the address {url}, which is not https", label)
+        if not _has_host(url):
+            raise _invalid(place, f"{label} has the address {url!r}, which names no server", label)
         return url
     if not is_safe_path(url.removesuffix("/")):
         raise _invalid(place, f"{label} has the address {url!r} outside the index's folder", label)
     if is_remote(place):
         return urljoin(place, url)
     return str(Path(place).parent / url) + ("/" if url.endswith("/") else "")
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:  # brackets that hold no address of version 6
+        return False
 
 
 def _check_labels(releases: Iterable[Release], place: str) -> None:

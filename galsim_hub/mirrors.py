@@ -41,11 +41,14 @@ class Patience:
         The pause after the first round [s]; it doubles each round.
     timeout : float
         The longest silence of a server [s].
+    longest_wait : float
+        The longest pause that a server may ask for [s].
     """
 
     rounds: int = 5
     first_wait: float = 1.0
     timeout: float = 30.0
+    longest_wait: float = 60.0
 
 
 class AttemptError(Exception):
@@ -55,11 +58,14 @@ class AttemptError(Exception):
     ----------
     is_final : bool
         Whether a further attempt would be in vain.
+    wait : float
+        How long the server asks to be left alone [s].
     """
 
-    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+    def __init__(self, reason: str, *, is_final: bool = False, wait: float = 0.0) -> None:
         super().__init__(reason)
         self.is_final = is_final
+        self.wait = wait
 
 
 class NoMirrorError(Exception):
@@ -120,6 +126,7 @@ def ask_mirrors(urls: Sequence[str], attempt: Callable[[str], T], patience: Pati
     reasons: dict[str, str] = {}
     wait = patience.first_wait
     for round_ in range(patience.rounds):
+        waits = []
         for url in tuple(left):
             try:
                 return attempt(url)
@@ -128,10 +135,13 @@ def ask_mirrors(urls: Sequence[str], attempt: Callable[[str], T], patience: Pati
                 reasons[url] = str(error)
                 if error.is_final:
                     left.remove(url)
+                else:
+                    waits.append(error.wait)
         # A path that is missing now will be missing in a second, and so will be the network.
         if is_offline() or not any(map(is_remote, left)):
             break
         if round_ + 1 < patience.rounds:
-            time.sleep(wait)
+            # Until the first of those that are busy may be asked again.
+            time.sleep(max(wait, min(*waits, patience.longest_wait)))
             wait *= 2
     raise NoMirrorError(reasons)

@@ -80,7 +80,9 @@ def is_safe_path(name: str) -> bool:
     return len(parts) <= _MOST_PARTS and all(map(_PART.fullmatch, parts))
 
 
-def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> None:
+def unpack(
+    archive: Path, folder: Path, limits: Limits = Limits(), label: str | None = None
+) -> None:
     """Unpack a tar.gz file that is not trusted.
 
     Parameters
@@ -91,6 +93,8 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> None:
         Made if need be. After an error it may hold some of the files: delete it.
     limits : Limits
         How much may come out.
+    label : str, optional
+        What errors call the archive, by default its path.
 
     Raises
     ------
@@ -98,20 +102,21 @@ def unpack(archive: Path, folder: Path, limits: Limits = Limits()) -> None:
         If it is no such archive, or a member is no plain file or folder, leaves the folder,
         comes twice, or exceeds the limits.
     """
+    label = label or str(archive)
     folder.mkdir(parents=True, exist_ok=True)
     # Room for the tar file's own blocks, beside what the members hold.
     most = limits.size + (limits.files + 2) * (4 * tarfile.BLOCKSIZE) + tarfile.RECORDSIZE
     try:
         with gzip.open(archive) as stream:
-            bounded = _Bounded(stream, most, archive)
+            bounded = _Bounded(stream, most, label)
             with tarfile.open(fileobj=bounded, mode="r|", tarinfo=_Member) as members:  # type: ignore[call-overload]
-                for member, name in _checked(members, archive, limits):
+                for member, name in _checked(members, label, limits):
                     _write(members, member, folder / name)
     except _BROKEN as error:
         raise UnsafeModuleError(
-            f"Archive {archive} cannot be unpacked: {error}. Expected a tar.gz file; fetch it "
+            f"Archive {label} cannot be unpacked: {error}. Expected a tar.gz file; fetch it "
             "again from its publisher.",
-            str(archive),
+            label,
         ) from error
 
 
@@ -152,21 +157,21 @@ class _Member(tarfile.TarInfo):
 class _Bounded:
     """Read no more from a stream than was allowed: a small archive may hold a huge one."""
 
-    def __init__(self, stream: gzip.GzipFile, most: int, archive: Path) -> None:
+    def __init__(self, stream: gzip.GzipFile, most: int, label: str) -> None:
         self._stream = stream
         self._left = most
-        self._archive = archive
+        self._label = label
 
     def read(self, size: int) -> bytes:
         content = self._stream.read(size)
         self._left -= len(content)
         if self._left < 0:
-            raise _refused(self._archive, "it holds more than was allowed")
+            raise _refused(self._label, "it holds more than was allowed")
         return content
 
 
 def _checked(
-    members: tarfile.TarFile, archive: Path, limits: Limits
+    members: tarfile.TarFile, label: str, limits: Limits
 ) -> Iterator[tuple[tarfile.TarInfo, str]]:
     """Yield the members that are files, each after its check."""
     names: set[str] = set()
@@ -174,26 +179,26 @@ def _checked(
     for member in members:
         count += 1
         size += member.size
-        name = _checked_name(member, archive)
+        name = _checked_name(member, label)
         if count > limits.files:
-            raise _refused(archive, f"it has more than {limits.files} members", name)
+            raise _refused(label, f"it has more than {limits.files} members", name)
         if member.size < 0 or size > limits.size:
-            raise _refused(archive, f"it unpacks to more than {limits.size} bytes", name)
+            raise _refused(label, f"it unpacks to more than {limits.size} bytes", name)
         if member.isdir():
             continue
         # Some file systems do not tell upper from lower case.
         if name.lower() in names:
-            raise _refused(archive, f"member {name!r} comes twice", name)
+            raise _refused(label, f"member {name!r} comes twice", name)
         names.add(name.lower())
         yield member, name
 
 
-def _checked_name(member: tarfile.TarInfo, archive: Path) -> str:
+def _checked_name(member: tarfile.TarInfo, label: str) -> str:
     name = member.name.removeprefix("./").rstrip("/")
     if not (member.isreg() or member.isdir()) or member.issparse():
-        raise _refused(archive, f"member {name!r} is no plain file", name)
+        raise _refused(label, f"member {name!r} is no plain file", name)
     if not (is_safe_path(name) or (member.isdir() and name in ("", "."))):
-        raise _refused(archive, f"member {name!r} is outside its folder or oddly named", name)
+        raise _refused(label, f"member {name!r} is outside its folder or oddly named", name)
     return str(PurePosixPath(name))
 
 
@@ -208,10 +213,10 @@ def _write(members: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Non
         raise tarfile.ReadError(f"member {member.name!r} is both a file and a folder") from error
 
 
-def _refused(archive: Path, reason: str, *found: Any) -> UnsafeModuleError:
+def _refused(label: str, reason: str, *found: Any) -> UnsafeModuleError:
     return UnsafeModuleError(
-        f"Archive {archive} is refused: {reason}. Do not use it; ask its publisher for a plain "
+        f"Archive {label} is refused: {reason}. Do not use it; ask its publisher for a plain "
         "archive of the module's folder.",
-        str(archive),
+        label,
         found,
     )

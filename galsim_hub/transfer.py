@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import requests
 
 __all__ = [
+    "Arrival",
     "Promise",
     "download",
     "read",
@@ -63,9 +65,24 @@ class Promise:
     size: int | None = None
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """Say what has arrived.
+
+    Attributes
+    ----------
+    url : str
+        The mirror that gave it.
+    sha256 : str
+    """
+
+    url: str
+    sha256: str
+
+
 def download(
     urls: Sequence[str], path: Path, promise: Promise, patience: Patience | None = None
-) -> str:
+) -> Arrival:
     """Bring a file from the first mirror that gives the promised bytes.
 
     Parameters
@@ -81,8 +98,7 @@ def download(
 
     Returns
     -------
-    str
-        Its sha256.
+    Arrival
 
     Raises
     ------
@@ -161,7 +177,7 @@ def writing_to(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _attempt(url: str, part: Path, path: Path, promise: Promise, patience: Patience) -> str:
+def _attempt(url: str, part: Path, path: Path, promise: Promise, patience: Patience) -> Arrival:
     if is_remote(url):
         _receive(url, part, promise, patience)
     else:
@@ -173,7 +189,7 @@ def _attempt(url: str, part: Path, path: Path, promise: Promise, patience: Patie
             part.unlink()
             raise AttemptError(f"its sha256 is {got}, not {promise.sha256}")
         os.replace(part, path)
-    return got
+    return Arrival(url, got)
 
 
 def _copy(source: Path, part: Path, promise: Promise) -> None:
@@ -220,7 +236,8 @@ def _asking(url: str, start: int, timeout: float) -> Iterator[requests.Response]
             _open(session, url, start, timeout) as response,
         ):
             yield response
-    except requests.RequestException as error:
+    # Addresses that are none raise a ValueError of the parser that first looks at them.
+    except (requests.RequestException, ValueError) as error:
         raise AttemptError(str(error)) from error
 
 
@@ -251,6 +268,8 @@ def _save(response: requests.Response, part: Path, start: int, promise: Promise)
     if response.status_code == 200:
         start = 0
     elif not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
+        with writing_to(part):
+            part.unlink(missing_ok=True)  # or the next attempt would ask for that byte again
         raise AttemptError("the server continues at the wrong byte")
     report = _progress(part.name.removesuffix(".part"), promise.size)
     with _open_part(part, start) as stream:
@@ -268,7 +287,9 @@ def _require_content(response: requests.Response) -> None:
     status = response.status_code
     if status not in (200, 206):
         reason = f"the server answers {status} {response.reason}"
-        raise AttemptError(reason, is_final=status in _GONE)
+        asked = response.headers.get("retry-after", "")
+        wait = float(asked) if re.fullmatch(r"\d{1,9}", asked) else 0.0
+        raise AttemptError(reason, is_final=status in _GONE, wait=wait)
 
 
 @contextmanager

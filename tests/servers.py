@@ -48,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_answer(int(argument), b"")
         elif kind == "redirect":
             self.send_answer(302, b"", location=argument)
+        elif kind == "busy":
+            self.send_answer(503, b"", retry_after=argument)
         elif not path.is_file():
             self.send_answer(404, b"")
         else:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from galsim_hub import cache
+from galsim_hub import cache, mirrors
 from galsim_hub.errors import CacheError, DownloadError, UnsafeModuleError
 from galsim_hub.fetch import fetch, fetch_archive
 from galsim_hub.index import parse_index
@@ -81,6 +81,45 @@ def test_a_broken_transfer_continues_where_it_broke_off(remote, server, publishe
     assert ranges == [None, "bytes=49152-"]  # whole blocks of the 50,000 bytes that came
 
 
+def test_a_server_that_always_continues_at_the_wrong_byte_gives_the_module(remote, server):
+    server[1].faults = [None, None, "truncate"]
+    server[1].always = "wrong_range"  # of requests without a range there is nothing to get wrong
+    assert fetch(remote, replace(QUICK, rounds=3)).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [("7", 7.0), ("86400", 60.0), ("soon", 0.01), ("0", 0.01)]
+)
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
+    asked, waited, remote, server, monkeypatch
+):
+    waits = []
+    monkeypatch.setattr(mirrors.time, "sleep", waits.append)
+    server[1].faults = [f"busy {asked}"]
+    fetch(remote, QUICK)
+    assert waits == [waited]
+
+
+def test_a_mirror_that_fails_is_not_asked_for_every_file(remote, server, published, copy_of):
+    mirror = copy_of(published, "mirror")
+    server[1].always = "status 500"
+    both = replace(remote, urls=(*remote.urls, f"{mirror}/small/1/"))
+    assert same_files(fetch(both, QUICK), published / "small" / "1")
+    assert len(server[1].requests) == 1
+
+
+@pytest.mark.parametrize("url", ["https://[x/", f"https://{'a' * 300}.org/", "https://a..b/"])
+def test_an_address_that_is_none_is_a_mirror_that_fails(url, remote, server, published):
+    assert same_files(fetch(replace(remote, urls=(url, *remote.urls)), ONCE), published / "small/1")
+
+
+@pytest.mark.parametrize("location", ["https://[x/", f"https://{'a' * 300}.org/", "//[", ""])
+def test_a_redirect_to_nowhere_is_a_failure_of_the_server(location, remote, server):
+    server[1].always = f"redirect {location}"
+    with pytest.raises(DownloadError, match="Cannot download card.md"):
+        fetch(remote, ONCE)
+
+
 @pytest.mark.parametrize("fault", ["ignore_range", "wrong_range", "status 416"])
 def test_a_server_without_ranges_gives_the_module(remote, server, published, fault):
     server[1].faults = [None, None, "truncate", fault]
@@ -97,6 +136,36 @@ def test_an_archive_is_a_mirror_too(release, published, tmp_path):
     pack(published / "small" / "1", tmp_path / "small-1.tar.gz")
     flat = replace(release, urls=("https://127.0.0.1:9/x/", str(tmp_path / "small-1.tar.gz")))
     assert same_files(fetch(flat, ONCE), published / "small" / "1")
+
+
+def spoilt(kind, folder, path):
+    """Write an archive that no mirror should serve."""
+    if kind == "hostile":
+        path.write_bytes(b"no archive")
+    else:
+        (folder / "saved_model.pb").write_bytes(b"evil")
+        pack(folder, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("kinds", [["hostile"], ["changed"], ["hostile", "changed"]])
+def test_the_archive_after_a_bad_one_is_asked(kinds, release, published, tmp_path, copy_of):
+    copy = copy_of(published / "small" / "1", "copy")
+    bad = [spoilt(kind, copy, tmp_path / f"{kind}.tar.gz") for kind in kinds]
+    pack(published / "small" / "1", tmp_path / "good.tar.gz")
+    urls = (*bad, str(tmp_path / "good.tar.gz"))
+    folder = fetch(replace(release, urls=urls), ONCE)
+    assert same_files(folder, published / "small" / "1")
+
+
+def test_of_bad_archives_alone_each_is_told(release, published, tmp_path, copy_of):
+    copy = copy_of(published / "small" / "1", "copy")
+    urls = [spoilt(kind, copy, tmp_path / f"{kind}.tar.gz") for kind in ("hostile", "changed")]
+    urls.append(str(tmp_path / "missing.tar.gz"))
+    told = "hostile.tar.gz cannot be unpacked.*changed.tar.gz.*does not hold.*no such file"
+    with pytest.raises(DownloadError, match=told):
+        fetch(replace(release, urls=tuple(urls)), ONCE)
+    assert cache.find(release.sha256) is None
 
 
 def test_an_archive_with_other_bytes_is_no_mirror(release, published, tmp_path, copy_of):
@@ -173,7 +242,7 @@ def test_a_folder_that_wraps_the_module_is_taken_off(published, tmp_path):
 
 def test_a_hostile_archive_leaves_nothing(tmp_path):
     (tmp_path / "m.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(UnsafeModuleError, match="cannot be unpacked"):
+    with pytest.raises(UnsafeModuleError, match=f"{tmp_path}/m.tar.gz cannot be unpacked"):
         fetch_archive(str(tmp_path / "m.tar.gz"), None, ONCE)
     assert cache.entries() == []
 

@@ -146,6 +146,8 @@ def test_a_huge_card_is_refused():
         ("urls", ["ftp://example.org/small/1/"], "not https"),
         ("urls", ["../small/1/"], "outside the index's folder"),
         ("urls", ["/etc/"], "outside the index's folder"),
+        ("urls", ["https://[x/"], "names no server"),
+        ("urls", ["https:///small/1/"], "names no server"),
         ("urls", ["small/1"], "urls"),
         ("name", "../small", "name"),
         ("version", 0, "version"),
@@ -165,6 +167,14 @@ def test_a_file_outside_the_folder_is_refused(whole_index, name):
     document = copy.deepcopy(whole_index)
     document["modules"][0]["files"][name] = {"sha256": "0" * 64, "size": 1}
     with pytest.raises(RegistryError, match="outside its folder"):
+        parse_index(format_index(document).encode(), "/index.json")
+
+
+@pytest.mark.parametrize("name", ["card.md/x", "Card.md/a/b"])
+def test_a_file_that_is_a_folder_too_is_refused(whole_index, name):
+    document = copy.deepcopy(whole_index)
+    document["modules"][0]["files"][name] = {"sha256": "0" * 64, "size": 1}
+    with pytest.raises(RegistryError, match="'card.md' both as a file and as a folder"):
         parse_index(format_index(document).encode(), "/index.json")
 
 

@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel, cache, registries, registry
+from galsim_hub import GenerativeGalaxy, GenerativeGalaxyModel, cache, mirrors, registries, registry
 from galsim_hub.errors import (
     CorruptedModuleError,
     DownloadError,
@@ -172,6 +172,16 @@ def test_a_card_of_another_identity_than_the_index_says_is_refused(registered):
 def test_an_address_that_nobody_vouches_for_is_refused(address, reason):
     with pytest.raises(UnsafeModuleError, match=reason):
         registry.locate(address)
+
+
+@pytest.mark.parametrize("url", ["https://[x/", f"https://{'a' * 300}.org/"])
+def test_an_address_that_is_none_cannot_be_downloaded(url, monkeypatch):
+    monkeypatch.setattr(mirrors.time, "sleep", lambda _: None)
+    with pytest.raises(DownloadError, match="Cannot download"):
+        registry.locate(f"{url}m.tar.gz", allow_unverified=True)
+    monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{url}index.json")
+    with pytest.raises(DownloadError, match="could not be asked"):
+        registry.locate("hub:small")
 
 
 def test_a_registry_without_https_is_refused(monkeypatch):
