@@ -22,6 +22,7 @@ from .errors import (
     RegistryWarning,
     UnknownModuleError,
     UnsafeModuleError,
+    UnsupportedModuleError,
     UnverifiedWarning,
     suggest,
 )
@@ -31,17 +32,15 @@ from .mirrors import is_remote
 from .registries import (
     bundled_folder,
     bundled_index,
-    bundled_root,
     is_bundled,
     read_known_registries,
     read_registries,
 )
-from .spec import read_spec
+from .spec import SPEC_VERSION, read_spec
 
 __all__ = [
     "ModuleLocation",
     "Resolution",
-    "bundled_root",
     "bundled_versions",
     "locate",
     "resolve",
@@ -148,8 +147,8 @@ def locate(file_name: str | os.PathLike[str], *, allow_unverified: bool = False)
         return _locate_release(address)
     if is_remote(address):
         return _locate_remote(address, allow_unverified=allow_unverified)
-    path = Path(address).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(address))  # which leaves the name of no user as it is
+    if address and path.is_dir():
         absolute = path.resolve()
         return ModuleLocation(str(absolute), absolute)
     if path.is_file() and _ARCHIVE.fullmatch(address):
@@ -221,6 +220,13 @@ def _locate_release(address: str) -> ModuleLocation:
     if is_bundled(release.name, release.version):
         folder = bundled_folder(release.name, release.version)
         return ModuleLocation(resolution.address, folder, resolution.given)
+    if release.spec_version > SPEC_VERSION:
+        raise UnsupportedModuleError(
+            f"{release.address} is of specification {release.spec_version}; this galsim_hub reads "
+            f"up to {SPEC_VERSION}. Update galsim_hub, or choose an older version of the module.",
+            release.address,
+            f"specification {release.spec_version}",
+        )
     folder = fetch(release)
     got = read_spec(folder).sha256
     if got != release.identity:

@@ -199,6 +199,7 @@ def _copy(source: Path, part: Path, promise: Promise) -> None:
         raise AttemptError(f"it has more than {promise.most} bytes")
     with writing_to(part):
         shutil.copyfile(source, part)
+    _check_size(part, promise)
 
 
 def _receive(url: str, part: Path, promise: Promise, patience: Patience) -> None:
@@ -318,7 +319,7 @@ def _check_size(part: Path, promise: Promise) -> None:
     with writing_to(part):
         got = part.stat().st_size
     if promise.size is not None and got < promise.size:
-        raise AttemptError(f"it broke off after {got} of {promise.size} bytes")
+        raise AttemptError(f"it ends after {got} of {promise.size} bytes")
 
 
 def _progress(name: str, size: int | None) -> Callable[[int], None]:

@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 import galsim_hub
-from galsim_hub.registry import bundled_root
+from galsim_hub.registries import bundled_root
 from galsim_hub.spec import ModuleSpec, read_spec
 
 HERE = Path(__file__).resolve().parent

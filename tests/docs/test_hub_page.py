@@ -17,7 +17,7 @@ import yaml
 from astropy.io import fits
 
 from galsim_hub.cli import main
-from galsim_hub.registry import bundled_root
+from galsim_hub.registries import bundled_root
 from galsim_hub.spec import read_spec
 
 BUILD = Path(__file__).parents[2] / "docs" / "hub" / "build.py"

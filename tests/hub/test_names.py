@@ -17,6 +17,7 @@ from galsim_hub.errors import (
     RegistryWarning,
     UnknownModuleError,
     UnsafeModuleError,
+    UnsupportedModuleError,
 )
 from galsim_hub.publish import build_index, check_index, format_index, write_index
 from galsim_hub.truth_config import describe_galaxy
@@ -182,6 +183,29 @@ def test_an_address_that_is_none_cannot_be_downloaded(url, monkeypatch):
     monkeypatch.setenv("GALSIM_HUB_REGISTRY", f"{url}index.json")
     with pytest.raises(DownloadError, match="could not be asked"):
         registry.locate("hub:small")
+
+
+def test_a_module_of_a_newer_specification_is_refused_before_it_is_downloaded(registered):
+    document = json.loads((registered / "index.json").read_text())
+    document["modules"][0]["spec_version"] = 2
+    (registered / "index.json").write_text(json.dumps(document))
+    with pytest.raises(UnsupportedModuleError, match="specification 2.*Update galsim_hub"):
+        registry.locate("hub:small")
+    assert cache.entries() == []
+
+
+def test_a_file_of_another_size_than_the_index_says_is_refused(registered):
+    document = json.loads((registered / "index.json").read_text())
+    document["modules"][0]["files"]["saved_model.pb"]["size"] += 1
+    (registered / "index.json").write_text(json.dumps(document))
+    with pytest.raises(DownloadError, match="ends after 20000 of 20001 bytes"):
+        registry.locate("hub:small")
+
+
+@pytest.mark.parametrize("address", ["", "~nosuchuser/x"])
+def test_an_address_of_no_folder_is_unknown(address):
+    with pytest.raises(UnknownModuleError, match="There is no folder"):
+        registry.locate(address)
 
 
 def test_a_registry_without_https_is_refused(monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from galsim_hub import GenerativeGalaxyModel
 from galsim_hub.backend import load_engine
 from galsim_hub.contribution import examine
-from galsim_hub.registry import bundled_root
+from galsim_hub.registries import bundled_root
 from galsim_hub.spec import read_spec
 
 FOLDERS = sorted(card.parent for card in bundled_root().glob("*/*/card.md"))

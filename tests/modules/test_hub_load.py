@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from galsim_hub.registry import bundled_root
+from galsim_hub.registries import bundled_root
 from galsim_hub.spec import read_spec
 
 GENERATORS = sorted(
