@@ -83,7 +83,7 @@ def cache_root() -> Path:
     """
     chosen = os.environ.get(_FOLDER)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return Path(os.path.expanduser(chosen)).absolute()
     import platformdirs  # here: only a module that is not bundled needs it
 
     return Path(platformdirs.user_cache_dir("galsim_hub", appauthor=False))

@@ -16,6 +16,7 @@ from .errors import DownloadError, GalSimHubError, UnsafeModuleError
 from .index import FileEntry, Release
 from .mirrors import Patience
 from .safety import Limits, unpack
+from .spec import CARD_NAME
 from .transfer import Promise, download, writing_to
 
 __all__ = ["fetch", "fetch_archive"]
@@ -23,6 +24,7 @@ __all__ = ["fetch", "fetch_archive"]
 logger = logging.getLogger(__name__)
 
 _ARCHIVE = "archive.tar.gz"
+_GRAPH = "saved_model.pb"  # which a module of 2020 has, and no card
 _ARCHIVE_LIMIT = 4 << 30  # bytes, of an archive whose size nobody has declared
 
 
@@ -114,10 +116,17 @@ def _ensure_archive(source: str, label: str, sha256: str, patience: Patience | N
         archive = folder / _ARCHIVE
         download([source], archive, Promise(sha256, _ARCHIVE_LIMIT), patience)
         _unpack_here(archive, label, Limits())
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        if not any(path.name in (CARD_NAME, _GRAPH) for path in paths):
+            delete(folder)
+            raise DownloadError(
+                f"Archive {label} holds no module: it has neither {CARD_NAME} nor {_GRAPH}. Give "
+                "the archive of a module's folder.",
+                [label],
+            )
         return {
             path.relative_to(folder).as_posix(): FileEntry(hash_file(path), path.stat().st_size)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            for path in paths
         }
 
     return ensure(sha256, label, build)

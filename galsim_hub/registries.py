@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from .cache import cache_root, find
-from .errors import CacheError, DownloadError, RegistryError, RegistryWarning
+from .errors import CacheError, DownloadError, RegistryError, RegistryWarning, suggest
 from .index import INDEX_NAME, Index, Release, parse_index, read_index
 from .mirrors import Patience, is_remote
 from .spec import CARD_NAME
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 _REGISTRIES = "GALSIM_HUB_REGISTRY"
 _CONFIG = "GALSIM_HUB_CONFIG"
+_KEY = "registries"  # of the configuration, which has no other yet
 _MOST_BYTES = 16 << 20
 # A person waits for a list of names, and most names need no list that cannot be had.
 _PATIENCE = Patience(rounds=2, first_wait=0.5, timeout=10.0)
@@ -160,7 +161,7 @@ def config_path() -> Path:
     """
     chosen = os.environ.get(_CONFIG)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        return Path(os.path.expanduser(chosen)).absolute()
     import platformdirs  # here: 10 ms that `import galsim_hub` need not take
 
     return Path(platformdirs.user_config_dir("galsim_hub", appauthor=False)) / "galsim_hub.yaml"
@@ -279,20 +280,23 @@ def _list(release: Release, place: str) -> Listing:
 
 def _configured() -> list[str]:
     path = config_path()
-    if not path.is_file():
+    if not path.exists() and not os.environ.get(_CONFIG):
         return []
     try:
         config = yaml.safe_load(path.read_text("utf-8")) or {}
-        places = config.get("registries") or []
+        for name in config:
+            if name != _KEY:
+                raise ValueError(f"it has the key {name!r}.{suggest(str(name), [_KEY])}")
+        places = config.get(_KEY) or []
         places = [places] if isinstance(places, str) else list(places)
         if not all(isinstance(place, str) for place in places):
             raise TypeError(f"registries is {places!r}")
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
         raise RegistryError(
-            f"The configuration {path} cannot be used: {error}. Expected YAML with the key "
-            "'registries': a list of paths and https addresses.",
+            f"The configuration {path} cannot be used: {error}. Expected YAML with the one key "
+            f"'{_KEY}': a list of paths and https addresses.",
             str(path),
-            "registries",
+            _KEY,
         ) from error
     return places
 
@@ -300,7 +304,7 @@ def _configured() -> list[str]:
 def _full_place(place: str) -> str:
     if is_remote(place):
         return place
-    path = Path(place).expanduser().absolute()
+    path = Path(os.path.expanduser(place)).absolute()
     return str(path / INDEX_NAME if path.is_dir() else path)
 
 

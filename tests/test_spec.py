@@ -105,3 +105,9 @@ def test_a_missing_file_is_named(make_card):
     (folder / "saved_model.pb").unlink()
     with pytest.raises(CorruptedModuleError, match=r"saved_model\.pb is missing"):
         read_spec(folder).verify(folder)
+
+
+@pytest.mark.parametrize("field", ["summary", "licence"])
+def test_a_card_holds_no_control_characters(make_card, field):
+    with pytest.raises(CardError, match=f"not valid at {field}"):
+        read_spec(make_card(**{field: "clear\x1b[2J"}))

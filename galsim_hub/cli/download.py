@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..legacy import describe
 from ..registry import locate
 
 __all__ = ["add_arguments", "run"]
@@ -40,5 +41,7 @@ def run(args: argparse.Namespace) -> int:
         The exit code.
     """
     for address in args.modules:
-        print(locate(address, allow_unverified=args.allow_unverified).folder)
+        folder = locate(address, allow_unverified=args.allow_unverified).folder
+        describe(folder)  # who prepares to be offline wants to know now that it is no module
+        print(folder)
     return 0

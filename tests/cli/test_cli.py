@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import galsim
@@ -345,3 +346,17 @@ def test_progress_is_shown_on_a_terminal_only(module_folder, tmp_path):
     ours, theirs = pty.openpty()
     subprocess.run([*command, "-o", tmp_path / "a.fits"], stderr=theirs, check=True)
     assert b"\r0 of 3 galaxies" in os.read(ours, 4096)
+
+
+def test_download_of_what_is_no_module_is_no_success(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GALSIM_HUB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("Dear all,")
+    with tarfile.open(tmp_path / "letters.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "letters", "letters")
+    tarfile.open(tmp_path / "none.tar.gz", "w:gz").close()
+    for address in ("letters", "letters.tar.gz", "none.tar.gz"):
+        code, out, err = run("download", address)
+        assert (code, out) == (3, "")
+        assert "card.md" in err
+    assert as_json(run("cache", "list", "--json")) == []

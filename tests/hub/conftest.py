@@ -61,11 +61,13 @@ def same_files(folder, published):
 
 
 @pytest.fixture(autouse=True)
-def empty_cache(tmp_path, monkeypatch):
+def empty_cache(tmp_path, tmp_path_factory, monkeypatch):
     """Give an empty cache and no registries but the bundled one."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("GALSIM_HUB_CACHE", str(cache))
-    monkeypatch.setenv("GALSIM_HUB_CONFIG", str(tmp_path / "config.yaml"))
+    config = tmp_path_factory.mktemp("config") / "config.yaml"
+    config.touch()
+    monkeypatch.setenv("GALSIM_HUB_CONFIG", str(config))
     monkeypatch.delenv("GALSIM_HUB_REGISTRY", raising=False)
     monkeypatch.delenv("GALSIM_HUB_OFFLINE", raising=False)
     registries._read_remote.cache_clear()

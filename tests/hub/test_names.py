@@ -71,11 +71,37 @@ def test_registries_come_from_the_configuration_too(published, empty_cache):
     assert [listing.release.label for listing in registries.list_releases()][-1] == "small@1"
 
 
-@pytest.mark.parametrize("text", ["registries: [1]", "- a", "registries: {", "registries: 3"])
+@pytest.mark.parametrize(
+    "text", ["registries: [1]", "- a", "registries: {", "registries: 3", "registrys: [a]"]
+)
 def test_a_wrong_configuration_is_named(text, empty_cache):
     registries.config_path().write_text(text)
     with pytest.raises(RegistryError, match="config.yaml cannot be used"):
         registries.registry_places()
+
+
+def test_a_configuration_that_is_named_has_to_be_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("GALSIM_HUB_CONFIG", str(tmp_path / "none.yaml"))
+    with pytest.raises(RegistryError, match=r"none\.yaml cannot be used.*No such file"):
+        registries.registry_places()
+
+
+@pytest.mark.parametrize("name", ["GALSIM_HUB_CACHE", "GALSIM_HUB_CONFIG"])
+def test_the_home_of_no_user_is_a_name_like_any_other(monkeypatch, name):
+    monkeypatch.setenv(name, "~nosuchuser/x")
+    found = {"GALSIM_HUB_CACHE": cache.cache_root, "GALSIM_HUB_CONFIG": registries.config_path}
+    assert found[name]().parts[-2:] == ("~nosuchuser", "x")
+
+
+@pytest.mark.parametrize("field", ["summary", "licence", "deprecated"])
+@pytest.mark.parametrize("text", ["\x1b[2Jgone", "a\nhub:fake@1  galaxy", "a\n", "\x9b2J"])
+def test_what_is_no_plain_line_does_not_reach_a_terminal(registered, field, text):
+    document = json.loads((registered / "index.json").read_text())
+    document["modules"][0][field] = text
+    (registered / "index.json").write_text(json.dumps(document))
+    with pytest.raises(RegistryError) as caught:
+        registries.list_releases()
+    assert text not in str(caught.value)
 
 
 def test_the_newest_version_that_is_not_deprecated_is_the_default(registered):
