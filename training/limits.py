@@ -38,6 +38,8 @@ RANGE = Limit(
     "two numbers above 0, the second not below the first",
     lambda pair: len(pair) == 2 and 0.0 < pair[0] <= pair[1] < math.inf,
 )
+CELLS = Limit("an even number, 4 or more", lambda value: value >= 4 and value % 2 == 0)
+SCALE_FACTOR = Limit("1e-4 to below 1", lambda value: 1e-4 <= value < 1.0)
 TEXT = Limit("some text", lambda value: bool(value.strip()))
 # As a card's schema has it; also a folder's name.
 NAME = Limit(
@@ -115,6 +117,25 @@ LIMITS: dict[str, dict[str, Limit]] = {
         "sigma": RANGE,
     },
     "ConvergenceConfig": {"size": COUNT, "pixel_scale": POSITIVE, "seed": SEED},
+    "SimulatorConfig": {"cells": CELLS, "first_scale_factor": SCALE_FACTOR, "steps": COUNT},
+    "RimConfig": {
+        "cells": CELLS,
+        "cell": POSITIVE,
+        "noise": POSITIVE,
+        "steps": COUNT,
+        "first_scale_factor": SCALE_FACTOR,
+        "iterations": COUNT,
+        "validation_fields": COUNT,
+    },
+    "HaloDataConfig": {
+        "cells": CELLS,
+        "cell": POSITIVE,
+        "steps": COUNT,
+        "resolution": COUNT,
+        "quick_steps": COUNT,
+        "first_scale_factor": SCALE_FACTOR,
+        "linking_length": POSITIVE,
+    },
     "GalaxyMapsConfig": {"size": COUNT, "pixel_scale": POSITIVE, "seed": SEED},
 }
 

@@ -1,41 +1,8 @@
 """The recipes of what belongs to the particle mesh: simulator, learned search, halo field."""
 
 import dataclasses
-import math
 
 from .config import ExportConfig, FitConfig
-from .errors import ConfigError
-
-
-def check_run(cells: int, first_scale_factor: float, **counts: int) -> None:
-    """Check what simulations of a recipe have in common.
-
-    Raises
-    ------
-    ConfigError
-        If the cells make no box, the first scale factor is not in the past, or a count of steps or
-        the like, by its name in the recipe, is below 1.
-    """
-    if cells < 4 or cells % 2:
-        raise ConfigError(f"cells must be an even number, 4 or more, got {cells}.")
-    if not 1e-4 <= first_scale_factor < 1:
-        raise ConfigError(f"first_scale_factor must be 1e-4 to below 1, got {first_scale_factor}.")
-    for name, count in counts.items():
-        if count < 1:
-            raise ConfigError(f"{name} must be 1 or more, got {count}.")
-
-
-def check_positive(**lengths: float) -> None:
-    """Check quantities of a recipe that have to be positive, by their names there.
-
-    Raises
-    ------
-    ConfigError
-        If one is not.
-    """
-    for name, value in lengths.items():
-        if not 0 < value < math.inf:
-            raise ConfigError(f"{name} must be above 0, got {value}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +18,6 @@ class SimulatorConfig:
     steps: int
     first_scale_factor: float
     export: ExportConfig
-
-    def __post_init__(self) -> None:
-        check_run(self.cells, self.first_scale_factor, steps=self.steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,16 +44,6 @@ class RimConfig:
     hidden: int = 8
     validation_fields: int = 4
 
-    def __post_init__(self) -> None:
-        check_run(
-            self.cells,
-            self.first_scale_factor,
-            steps=self.steps,
-            iterations=self.iterations,
-            validation_fields=self.validation_fields,
-        )
-        check_positive(cell=self.cell, noise=self.noise)
-
 
 @dataclasses.dataclass(frozen=True)
 class HaloDataConfig:
@@ -109,16 +63,6 @@ class HaloDataConfig:
     quick_steps: int = 10
     first_scale_factor: float = 0.1
     linking_length: float = 0.2
-
-    def __post_init__(self) -> None:
-        check_run(
-            self.cells,
-            self.first_scale_factor,
-            steps=self.steps,
-            resolution=self.resolution,
-            quick_steps=self.quick_steps,
-        )
-        check_positive(cell=self.cell, linking_length=self.linking_length)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training import config, galaxies_config
+from training import config, galaxies_config, mesh_config
 from training.config import (
     Config,
     DataConfig,
@@ -271,9 +271,9 @@ def test_entry_out_of_its_range_is_named_with_the_range(write, override):
 
 
 def test_limits_are_of_entries_that_there_are():
+    sections = vars(config) | vars(galaxies_config) | vars(mesh_config)
     for section, limits in LIMITS.items():
-        cls = getattr(config, section, None) or getattr(galaxies_config, section)
-        assert set(limits) <= {field.name for field in dataclasses.fields(cls)}
+        assert set(limits) <= {field.name for field in dataclasses.fields(sections[section])}
 
 
 @pytest.mark.parametrize("widths", ["[]", "[16]"])
