@@ -9,7 +9,6 @@ whether a module is there; `galsim_hub.fetch` brings those that are not.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CacheError, CorruptedModuleError, UnsafeModuleError
+from .hashing import hash_file
 from .index import FileEntry
 from .transfer import writing_to
 
@@ -31,7 +31,6 @@ __all__ = [
     "ensure",
     "entries",
     "find",
-    "hash_file",
     "locked",
     "partial_folder",
     "prune",
@@ -289,21 +288,6 @@ def delete(folder: Path) -> None:
     with writing_to(folder):
         if folder.exists():
             shutil.rmtree(folder)
-
-
-def hash_file(path: Path) -> str:
-    """Give the sha256 of a file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    str
-    """
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _make(sha256: str, label: str, build: Callable[[Path], Mapping[str, FileEntry]]) -> Path:

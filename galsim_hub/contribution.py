@@ -15,11 +15,11 @@ from typing import Any
 
 import yaml
 
-from .cache import hash_file
 from .contracts import Finding, measure
 from .errors import CardError, ContributionError, CorruptedModuleError, GalSimHubError
 from .figures import contact_sheet
 from .golden import RELATIVE_TOLERANCE, spread_conditions, write_golden
+from .hashing import hash_file
 from .model import GenerativeGalaxyModel
 from .publish import unfinished_lines
 from .registries import bundled_index, is_released

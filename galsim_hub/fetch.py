@@ -11,8 +11,9 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .cache import delete, ensure, hash_file, locked, partial_folder
+from .cache import delete, ensure, locked, partial_folder
 from .errors import DownloadError, GalSimHubError, UnsafeModuleError
+from .hashing import hash_file
 from .index import FileEntry, Release
 from .mirrors import Patience
 from .safety import Limits, unpack

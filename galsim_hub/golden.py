@@ -6,7 +6,6 @@ is to be contributed.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from .backend import Engine, load_engine
 from .errors import CorruptedModuleError, UnsupportedModuleError
+from .hashing import hash_file
 from .latents import standard_normals
 from .spec import ModuleSpec
 
@@ -119,7 +119,7 @@ def spread_conditions(spec: ModuleSpec, n_rows: int) -> dict[str, NDArray[np.flo
 
 
 def _read_golden(path: Path, expected: str) -> Arrays:
-    got = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    got = hash_file(path) if path.is_file() else None
     if got != expected:
         raise CorruptedModuleError(
             f"Golden sample {path} is {'changed' if got else 'missing'}: expected sha256 "

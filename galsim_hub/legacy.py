@@ -8,7 +8,6 @@ that a model of one can be built, pickled and forked like any other.
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 import struct
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CardError, CorruptedModuleError
+from .hashing import hash_file
 from .protobuf import read_fields, read_varint
 from .spec import CARD_NAME, InputSpec, ModuleSpec, read_spec
 
@@ -115,10 +115,7 @@ def _describe(folder: Path, stamps: tuple[tuple[Path, int, int], ...]) -> Module
         random_name=None if random is None else _RANDOM,
         random_size=0 if random is None else math.prod(random[1:]),
         signatures=("generate",),
-        files={
-            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path, _, _ in stamps
-        },
+        files={path.relative_to(folder).as_posix(): hash_file(path) for path, _, _ in stamps},
         stamp_size=int(module.attachments["stamp_size"]),
         pixel_size=module.attachments["pixel_size"],
     )

@@ -8,7 +8,6 @@ static host that serves the modules as they are, with the index beside them, is 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import yaml
 
 from .errors import RegistryError
+from .hashing import hash_file
 from .index import INDEX_NAME, INDEX_VERSION, parse_index
 from .spec import CARD_NAME, SPEC_VERSION, read_spec
 
@@ -223,9 +223,7 @@ def _files(folder: Path) -> Iterable[Path]:
 
 
 def _describe_file(path: Path) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"sha256": sha256, "size": path.stat().st_size}
+    return {"sha256": hash_file(path), "size": path.stat().st_size}
 
 
 if __name__ == "__main__":

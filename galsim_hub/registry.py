@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .cache import hash_file
 from .errors import (
     CorruptedModuleError,
     DownloadError,
@@ -27,6 +26,7 @@ from .errors import (
     suggest,
 )
 from .fetch import fetch, fetch_archive
+from .hashing import hash_file
 from .index import Alias, Index, Release
 from .mirrors import is_remote
 from .registries import (

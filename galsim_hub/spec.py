@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from .errors import CardError, CorruptedModuleError, UnsupportedModuleError
+from .hashing import hash_file
 from .safety import is_safe_path
 
 __all__ = ["CARD_NAME", "SPEC_VERSION", "InputSpec", "ModuleSpec", "read_spec"]
@@ -225,8 +226,7 @@ def _verify_file(path: Path, expected: str) -> None:
             str(path),
             expected,
         )
-    with path.open("rb") as stream:
-        got = hashlib.file_digest(stream, "sha256").hexdigest()
+    got = hash_file(path)
     if got != expected:
         raise CorruptedModuleError(
             f"Module file {path} is truncated or changed: its sha256 is {got}, the card "

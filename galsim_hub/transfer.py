@@ -6,7 +6,6 @@ its sha256 is right. Reach for `download`, and for `read` where a small file is 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from .errors import CacheError, DownloadError
+from .hashing import hash_file
 from .mirrors import (
     OFFLINE,
     AttemptError,
@@ -183,8 +183,7 @@ def _attempt(url: str, part: Path, path: Path, promise: Promise, patience: Patie
     else:
         _copy(Path(url), part, promise)
     with writing_to(part):
-        with part.open("rb") as stream:
-            got = hashlib.file_digest(stream, "sha256").hexdigest()
+        got = hash_file(part)
         if promise.sha256 not in (None, got):
             part.unlink()
             raise AttemptError(f"its sha256 is {got}, not {promise.sha256}")

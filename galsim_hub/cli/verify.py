@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..cache import cache_root, entries, hash_file
+from ..cache import cache_root, entries
+from ..hashing import hash_file
 from ..legacy import describe
 from ..registries import list_releases
 from ..registry import ModuleLocation, locate, resolve
