@@ -10,9 +10,11 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -287,9 +289,18 @@ def _require_content(response: requests.Response) -> None:
     status = response.status_code
     if status not in (200, 206):
         reason = f"the server answers {status} {response.reason}"
-        asked = response.headers.get("retry-after", "")
-        wait = float(asked) if re.fullmatch(r"\d{1,9}", asked) else 0.0
+        wait = _read_wait(response.headers.get("retry-after", ""))
         raise AttemptError(reason, is_final=status in _GONE, wait=wait)
+
+
+def _read_wait(asked: str) -> float:
+    """Return how long a Retry-After header asks for [s]: a number or a date (RFC 9110, 10.2.3)."""
+    if re.fullmatch(r"\d{1,9}", asked):
+        return float(asked)
+    try:
+        return max(parsedate_to_datetime(asked).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 @contextmanager

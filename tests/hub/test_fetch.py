@@ -88,7 +88,16 @@ def test_a_server_that_always_continues_at_the_wrong_byte_gives_the_module(remot
 
 
 @pytest.mark.parametrize(
-    ("asked", "waited"), [("7", 7.0), ("86400", 60.0), ("soon", 0.01), ("0", 0.01)]
+    ("asked", "waited"),
+    [
+        ("7", 7.0),
+        ("86400", 60.0),
+        ("soon", 0.01),
+        ("0", 0.01),
+        ("Fri, 31 Dec 2999 23:59:59 GMT", 60.0),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.01),
+        ("Fri, 99 Dec 1999 23:59:59 GMT", 0.01),
+    ],
 )
 def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(
     asked, waited, remote, server, monkeypatch
