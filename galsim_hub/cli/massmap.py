@@ -13,9 +13,11 @@ interrupted goes on when it is started again.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import re
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +126,11 @@ def run(args: argparse.Namespace) -> int:
         raise MassMapError(f"{args.output} is no folder. Choose another --output.", "output")
     check_free(args.output, (*FILES, _PICTURE))
     marks = None if args.marks is None else _read_marks(args.marks)
-    names: dict[str, str | None] = dict(args.columns)
+    names: dict[str, str | None] = {name: name for name in COLUMNS}
+    names.update(args.columns)
     if args.unweighted:
         names["weight"] = None
+    _check_distinct(names)
     catalogue = read_catalogue(args.catalogue, names).flip(e1=args.flip_e1, e2=args.flip_e2)
     field = field_around(
         catalogue, pixel_scale=args.pixel_scale, centre=args.centre, shape=args.size
@@ -148,6 +152,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint=checkpoint,
         progress=_show_progress,
     )
+    maps = dataclasses.replace(maps, about={**maps.about, **_describe(args)})
     peaks = maps.peaks(args.threshold)[:_SHOWN]
     maps.write(args.output, args.threshold)
     if marks is None:
@@ -166,6 +171,33 @@ def run(args: argparse.Namespace) -> int:
     )
     say(f"maps and peaks -> {args.output}")
     return 0
+
+
+def _check_distinct(names: dict[str, str | None]) -> None:
+    for column in names.values():
+        users = [name for name in names if names[name] == column]
+        if column is not None and len(users) > 1:
+            raise MassMapError(
+                f"Column {column!r} would be {' and '.join(users)}. Name another one for each: "
+                f"--columns {' '.join(f'{name}=COLUMN' for name in users)}.",
+                "columns",
+                column,
+            )
+
+
+def _describe(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what of a command its maps are to say: what else changes their signs and sizes."""
+    measured = args.shape_noise is None
+    return {
+        "CATALOG": args.catalogue.name,
+        "COLUMNS": " ".join(f"{name}={column}" for name, column in args.columns),
+        "WEIGHTED": not args.unweighted,
+        "FLIP_E1": (args.flip_e1, "e1 was positive along y"),
+        "FLIP_E2": (args.flip_e2, "e2 was counted with x to the east"),
+        "SHAPESTD": "measured" if measured else args.shape_noise,
+        "POWER": "default" if args.power is None else args.power.name,
+        "CREATOR": f"galsim_hub {version('galsim-hub')}",
+    }
 
 
 def _read_marks(path: Path) -> list[tuple[float, float, str]]:

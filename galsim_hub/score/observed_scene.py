@@ -280,11 +280,15 @@ def _kernel(
             psf.flux,
         )
     k = np.pi / scale * np.linspace(0.1, 1.0, 10)
-    _check_width(max(abs(psf.kValue(q, 0.0) / blur.kValue(q, 0.0)) for q in k) / psf.flux, blur)
+    # Of conjugate modes one is enough; a PSF that is sheared is sharp along one direction.
+    directions = np.pi * np.arange(12) / 12
+    places = [(q * np.cos(angle), q * np.sin(angle)) for q in k for angle in directions]
+    _check_width(max(abs(psf.kValue(*q) / blur.kValue(*q)) for q in places) / psf.flux, blur)
     whole = galsim.Convolve(psf.withFlux(1.0), galsim.Deconvolve(blur))
     size = min(whole.getGoodImageSize(scale), limit)
     size -= 1 - size % 2
     drawn = whole.drawImage(nx=size, ny=size, scale=scale, method="no_pixel", dtype=float)
+    _check_middle(drawn.array)
     return np.asarray(drawn.array)
 
 
@@ -304,7 +308,8 @@ def _check_width(ratio: float, blur: galsim.Gaussian) -> None:
     if ratio > _SHARPEST:
         raise ObservationError(
             f"The PSF is sharper than the prior, whose galaxies are smoothed by {blur.fwhm:.3g} "
-            "arcsec (FWHM). Convolve image and PSF with a Gaussian of that width.",
+            "arcsec (FWHM), or its pixels are too coarse for it. Convolve image and PSF with a "
+            "Gaussian of that width; of a model of a PSF, give the GSObject.",
             "psf",
             ratio,
         )
@@ -350,6 +355,11 @@ def _read_psf(psf: Any, limit: int, scale: float) -> NDArray[np.float64]:
         raise ObservationError(
             "The PSF must be finite, with a positive sum. Interpolate over its bad pixels.", "psf"
         )
+    _check_middle(values)
+    return values
+
+
+def _check_middle(values: NDArray[np.float64]) -> None:
     middle = [np.arange(side) - side // 2 for side in values.shape]
     off_y, off_x = (
         float(np.sum(values * place) / values.sum())
@@ -358,11 +368,11 @@ def _read_psf(psf: Any, limit: int, scale: float) -> NDArray[np.float64]:
     if np.hypot(off_x, off_y) > _MOST_OFF:
         raise ObservationError(
             f"The PSF's centroid is ({off_x:.2f}, {off_y:.2f}) pixels from its middle one, and "
-            "sources would be sought that far from their centres. Draw it in the middle.",
+            "sources would be sought that far from their centres. Draw it in the middle; shift a "
+            "GSObject by its centroid.",
             "psf",
             (off_x, off_y),
         )
-    return values
 
 
 def _positive_fit(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:

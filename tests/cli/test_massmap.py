@@ -175,6 +175,24 @@ def test_command_line_that_makes_no_sense_is_refused(run, options):
     assert stop.value.code == 2
 
 
+def test_maps_say_how_they_were_made(run, tmp_path):
+    run("--flip-e2", "--unweighted", "--shape-noise", "0.1")
+    for name in FILES:
+        if name.endswith(".fits"):
+            header = fits.getheader(tmp_path / "maps" / name)
+            assert (header["CATALOG"], header["COLUMNS"]) == ("shear.fits", "e1=g1 e2=g2")
+            assert [header[name] for name in ("FLIP_E1", "FLIP_E2", "WEIGHTED")] == [0, 1, 0]
+            assert (header["SHAPESTD"], header["POWER"]) == (0.1, "default")
+            assert header["CREATOR"].startswith("galsim_hub ")
+
+
+def test_one_column_is_not_two_quantities(run, tmp_path):
+    code, _, told = run("--columns", "e1=g2", "e2=g2")
+    assert code == 3
+    assert "Column 'g2' would be e1 and e2" in told
+    assert not (tmp_path / "maps").exists()
+
+
 @pytest.mark.parametrize("text", [None, "ra dec\n1 2\n", "name ra dec\nA496 68.4 south\n"])
 def test_marks_that_are_none_are_refused_before_any_work(run, tmp_path, text):
     path = tmp_path / "marks.txt"

@@ -43,6 +43,12 @@ class RoundGalaxies:
         return x + tf.cast(sigma, tf.float32) ** 2 * self.score(x, sigma)
 
 
+def thin_psf(angle):
+    """Return a PSF that is wider than the prior's smoothing along one direction only."""
+    thin = galsim.Gaussian(fwhm=2 * SMOOTHING).shear(q=0.2, beta=0.0 * galsim.degrees)
+    return thin.rotate(angle * galsim.degrees)
+
+
 @pytest.fixture(scope="module")
 def stamps():
     """Give the prior."""
@@ -240,6 +246,10 @@ GOOD = np.zeros((IMAGE, IMAGE))
         ({"psf": np.ones((8, 8))}, "odd nx and ny"),
         ({"psf": np.full((9, 9), np.nan)}, "Interpolate over"),
         ({"psf": galsim.Gaussian(fwhm=0.05)}, "Convolve image and PSF"),
+        ({"psf": thin_psf(0.0)}, "Convolve image and PSF"),
+        ({"psf": thin_psf(45.0)}, "Convolve image and PSF"),
+        ({"psf": thin_psf(90.0)}, "Convolve image and PSF"),
+        ({"psf": PSF.shift(0.3, 0.0)}, "shift a GSObject by its centroid"),
         ({"image": np.full((IMAGE, IMAGE), np.nan)}, "Set mask to False"),
         ({"image": np.zeros(IMAGE)}, "two axes"),
         ({"noise": 0.0}, "above zero"),
