@@ -140,6 +140,7 @@ def run(args: argparse.Namespace) -> int:
         f"{shear_map.n_galaxies.sum()} of {len(catalogue)} galaxies in {field.shape[0]}x"
         f"{field.shape[1]} pixels around ra {field.ra:.4f}, dec {field.dec:.4f}"
     )
+    about = _describe(args)
     args.output.mkdir(parents=True, exist_ok=True)
     checkpoint = args.output / _CHECKPOINT
     maps = map_mass(
@@ -152,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint=checkpoint,
         progress=_show_progress,
     )
-    maps = dataclasses.replace(maps, about={**maps.about, **_describe(args)})
+    maps = dataclasses.replace(maps, about={**maps.about, **about})
     peaks = maps.peaks(args.threshold)[:_SHOWN]
     maps.write(args.output, args.threshold)
     if marks is None:
