@@ -78,8 +78,10 @@ def _is_foreseeable_expression(expression: str, variables: Mapping[str, Any]) ->
         nodes = list(ast.walk(ast.parse(expression.strip(), mode="eval")))
     except SyntaxError:
         return False
-    names = {node.id for node in nodes if isinstance(node, ast.Name)} - _CONSTANT
     by_name = {key[1:]: key for key in variables}
+    # A variable hides the function of its name.
+    constant = _CONSTANT - set(by_name)
+    names = {node.id for node in nodes if isinstance(node, ast.Name)} - constant
     if not names <= set(by_name):
         return False
     # Without itself, for one that names itself is never known.

@@ -91,7 +91,12 @@ def _get_truth(
             "key",
             key,
         )
-    return truth[key], False
+    return _no_empty_text(truth[key]), False
+
+
+def _no_empty_text(value: float | str) -> float | str:
+    """Blank what is empty: a FITS column without a single character cannot be written."""
+    return " " if value == "" else value
 
 
 def _default(key: str, config: dict[str, Any], base: dict[str, Any]) -> float | str:
@@ -101,7 +106,7 @@ def _default(key: str, config: dict[str, Any], base: dict[str, Any]) -> float | 
     try:
         if value != "":  # which GalSim's parser does not bear
             value, _ = ParseValue(config, "default", base, kind)
-        return kind(value)
+        return _no_empty_text(kind(value))
     except (galsim.GalSimConfigError, TypeError, ValueError) as error:
         raise CatalogError(
             f"The default of the {_VALUE_TYPE} of {key!r} must be a {kind.__name__}, as the key's "

@@ -300,6 +300,17 @@ def test_pins_and_the_plain_name_of_the_type(base, tmp_path):
     assert np.isnan(np.ma.filled(table["size"], np.nan)).all()
 
 
+def test_a_truth_column_of_empty_texts_is_blank(base, tmp_path):
+    seed = {"type": "GenerativeTruth", "key": "seed", "object": "psf", "default": ""}
+    band = {"type": "GenerativeTruth", "key": "band"}
+    base["output"]["truth"]["columns"] = {"seed": seed, "band": band, "n": "obj_num"}
+    galsim.config.Process(base)
+    table = Table.read(tmp_path / "truth.fits")
+    assert table["n"].tolist() == list(range(len(table)))
+    for name in ("seed", "band"):
+        assert set(np.ma.filled(table[name], "")) == {""}
+
+
 def test_what_is_no_generated_galaxy_has_the_default_in_the_truth(base, tmp_path):
     smooth = {"type": "Exponential", "half_light_radius": 0.3, "flux": 10}
     index = {"type": "Sequence", "first": 0, "last": 1}

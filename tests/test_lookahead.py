@@ -18,6 +18,8 @@ from galsim_hub import lookahead
         ("$galsim.UniformDeviate()()", False),
         ("$rng.raw() * a", False),
         ("$d", False),
+        ("$max", False),
+        ("$min(a, b)", True),
         ("$a +", False),
     ],
 )
@@ -27,6 +29,7 @@ def test_an_expression_is_known_if_all_that_it_names_is(expression, is_known):
         "fb": "$a * 2",
         "fc": {"type": "Random", "min": 0, "max": 1},
         "fd": "$d + 1",
+        "fmax": {"type": "Random", "min": 0, "max": 1},
     }
     assert lookahead.is_foreseeable(expression, variables) is is_known
     evaluated = {"type": "Eval", "str": expression[1:], "_fn": print, "current": (1, True)}
