@@ -182,10 +182,10 @@ def test_great3_finds_a_bias_that_is_planted(monkeypatch):
     galaxy = galsim.Sersic(1.5, half_light_radius=0.7, flux=10.0)
     names = recipe["calibrate"].__globals__
     monkeypatch.setitem(names, "SNR", 1e4)
-    honest = recipe["calibrate"]([galaxy])
+    honest = recipe["calibrate"]([galaxy, galaxy])
     stretched = [(1.1 * g1 + 0.003, 1.1 * g2) for g1, g2 in names["TRUE"]]
     monkeypatch.setitem(names, "TRUE", stretched)
-    planted = recipe["calibrate"]([galaxy])
+    planted = recipe["calibrate"]([galaxy, galaxy])
     difference = {name: planted[name][0] - honest[name][0] for name in honest}
     # To the noise and the second order of the shear.
     assert difference["m1"] == pytest.approx(0.1, abs=0.01)

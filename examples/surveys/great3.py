@@ -59,13 +59,13 @@ def calibrate(galaxies: list[galsim.GSObject]) -> dict[str, tuple[float, float]]
     for i in (0, 1):
         plus, minus = shears[:, 2 * i, i], shears[:, 2 * i + 1, i]
         biases |= {f"m{i + 1}": (plus - minus) / (2 * SHEAR) - 1, f"c{i + 1}": (plus + minus) / 2}
-    return {name: (b.mean(), b.std() / np.sqrt(len(b))) for name, b in sorted(biases.items())}
+    return {name: (b.mean(), b.std(ddof=1) / np.sqrt(len(b))) for name, b in sorted(biases.items())}
 
 
 def main(n: int) -> dict[str, dict[str, tuple[float, float]]]:
-    """Print and return the biases of n galaxies of either kind."""
+    """Print and return the biases of n galaxies of either kind, or of all that there are."""
     catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@2", sample="23.5", min_hlr=0.3)
-    learned = catalog.makeGalaxy(range(n))
+    learned = catalog.makeGalaxy(range(min(n, catalog.nobjects)))
     sersic = [sersic_like(galaxy, INDICES[i % len(INDICES)]) for i, galaxy in enumerate(learned)]
     results = {"learned": calibrate(learned), "Sersic": calibrate(sersic)}
     for kind, biases in results.items():
@@ -74,6 +74,6 @@ def main(n: int) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 if __name__ == "__main__":
-    if not sys.argv[1].isdecimal() or int(sys.argv[1]) < 2:
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal() or int(sys.argv[1]) < 2:
         sys.exit("Give the number of galaxies, 2 or more, such as 200")
     main(int(sys.argv[1]))
