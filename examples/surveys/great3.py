@@ -65,11 +65,11 @@ def calibrate(galaxies: list[galsim.GSObject]) -> dict[str, tuple[float, float]]
 def main(n: int) -> dict[str, dict[str, tuple[float, float]]]:
     """Print and return the biases of n galaxies of either kind, or of all that there are."""
     catalog = galsim_hub.GenerativeCatalog(model="hub:cosmos@2", sample="23.5", min_hlr=0.3)
-    learned = catalog.makeGalaxy(range(min(n, catalog.nobjects)))
+    learned = catalog.makeGalaxy(range(n := min(n, catalog.nobjects)))
     sersic = [sersic_like(galaxy, INDICES[i % len(INDICES)]) for i, galaxy in enumerate(learned)]
     results = {"learned": calibrate(learned), "Sersic": calibrate(sersic)}
     for kind, biases in results.items():
-        print(f"{kind:8s}", *(f"{k} = {b:+.4f} +- {error:.4f}" for k, (b, error) in biases.items()))
+        print(f"{n} {kind:8s}", *(f"{k} = {b:+.4f} +- {e:.4f}" for k, (b, e) in biases.items()))
     return results
 
 
