@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .arguments import check_choice, check_index, check_positive, check_whole
 from .chromatic import apply_spiral_sed
+from .conditions import limit_to_range, read_conditions
 from .errors import CatalogError
 from .latents import check_rng, check_seed, seed_from_id
 from .model import GenerativeGalaxyModel
@@ -153,8 +154,15 @@ class GenerativeCatalog:
             is_far_refused=self._model.on_extrapolate == "warn",
         )
         rows = self._table[self._orig_index]
-        self._conditions = self._model.read_conditions(rows)
+        self._conditions = self._read_conditions(rows)
         self._weight: Any = rows["weight"] if "weight" in rows.colnames else None
+
+    def _read_conditions(self, rows: Any) -> NDArray[np.float64]:
+        """Read the rows that are left; a message about one gives its place in the whole table."""
+        spec = self._model.spec
+        whole = np.full((len(self._table), len(spec.inputs)), np.nan)  # which is never outside
+        whole[self._orig_index] = read_conditions(rows, spec)
+        return limit_to_range(whole, spec, self._model.on_extrapolate)[self._orig_index]
 
     def _draw_table(self, n_objects: int) -> Any:
         # GalSim takes 0 for a seed of the clock's.

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .backend import check_engine
 from .condition_sampling import ConditionSampling
-from .conditions import check_policy, limit_to_range, read_conditions
+from .conditions import ExtrapolationPolicy, check_policy, limit_to_range, read_conditions
 from .encoding import Posterior, image_stamps, pixel_masks, psf_stamps, read_latents, variances
 from .errors import CorruptedModuleError, LatentError
 from .legacy import describe
@@ -95,7 +95,7 @@ class GenerativeGalaxyModel(ConditionSampling):
         return self._file_name
 
     @property
-    def on_extrapolate(self) -> str:
+    def on_extrapolate(self) -> ExtrapolationPolicy:
         """What is done about conditions outside the trained range."""
         return self._on_extrapolate
 

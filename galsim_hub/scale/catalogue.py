@@ -296,11 +296,13 @@ def _parquet_layout(path: Path) -> tuple[list[str], dict[str, str], int]:
         schema = file.schema_arrow
         ids = {}
         for field in schema:
-            if pa.types.is_unsigned_integer(field.type):
+            is_encoded = pa.types.is_dictionary(field.type)  # as pandas writes its categories
+            kind = field.type.value_type if is_encoded else field.type
+            if pa.types.is_unsigned_integer(kind):
                 ids[field.name] = "uint64"
-            elif pa.types.is_integer(field.type):
+            elif pa.types.is_integer(kind):
                 ids[field.name] = "int64"
-            elif pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
                 ids[field.name] = "string"
         return schema.names, ids, file.metadata.num_rows
 

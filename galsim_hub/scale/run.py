@@ -16,7 +16,9 @@ import galsim
 import numpy as np
 
 from ..arguments import is_whole
+from ..conditions import read_conditions
 from ..errors import (
+    ConditionError,
     ExtrapolationWarning,
     ImageError,
     MissingExtraError,
@@ -208,7 +210,11 @@ def _check_catalogue(source: Catalogue, id_column: str, model: GenerativeGalaxyM
         path = source.files[0][0]
         raise TableError(f"Catalogue {path} has no rows. Give one that has.", path)
     rows = read_rows(first, id_column, model.quantities)
-    model.read_conditions({name: column[:0] for name, column in rows.columns.items()})
+    try:
+        read_conditions(rows.columns, model.spec)
+    except ConditionError as error:
+        if error.row is None:
+            raise  # not of this row alone
 
 
 def _draw_here(job: Job, shards: Iterable[tuple[int, tuple[Piece, ...]]]) -> Iterator[ShardReport]:

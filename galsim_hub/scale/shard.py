@@ -154,7 +154,7 @@ def _conditions(job: Job, columns: Any) -> NDArray[np.float64]:
     conditions = read_conditions(columns, spec)
     if policy == "warn":
         refuse_far(conditions, spec)
-    return limit_to_range(conditions, spec, quiet)  # type: ignore[arg-type]
+    return limit_to_range(conditions, spec, quiet)
 
 
 def _stop_if_strict(job: Job, index: int, ids: list[Any], table: _Table) -> None:

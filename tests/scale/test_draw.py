@@ -84,6 +84,15 @@ def test_text_ids_are_seeds_too(model, columns, tmp_path):
     assert read_truth(summary)["id"] == names
 
 
+def test_ids_that_pandas_keeps_as_categories_are_seeds_too(model, columns, write_parquet, tmp_path):
+    ids = [f"cosmos-{number % 5}" for number in range(len(columns["id"]))]
+    catalogue = write_parquet(columns | {"id": pa.array(ids).dictionary_encode()})
+    summary = scale.draw(catalogue, model, tmp_path / "out")
+    assert read_truth(summary)["id"] == ids
+    expected = model.sample_images(columns, obj_ids=ids)
+    np.testing.assert_array_equal(zarr.open_array(summary.stamps, mode="r")[:], expected)
+
+
 def test_a_second_run_draws_nothing(model, columns, write_parquet, tmp_path):
     path, output = write_parquet(columns), tmp_path / "out"
     scale.draw(path, model, output, shard_size=4)
@@ -332,7 +341,7 @@ def test_a_wrong_argument_says_what_to_give(
 @pytest.mark.parametrize(
     ("columns_changed", "error", "message"),
     [
-        ({"zphot": ["a"] * 22}, errors.ConditionError, "must be a number"),
+        ({"zphot": ["a"] * 22}, errors.ConditionError, "must be a number, got 'a' of"),
         ({"zphot": None}, errors.TableError, "no column 'zphot'"),
     ],
 )
