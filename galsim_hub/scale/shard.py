@@ -24,6 +24,7 @@ from ..profile import GenerativeGalaxy
 from ..recipe import Recipe
 from ..writing import flush_to_disk, write_whole
 from .catalogue import Piece, Rows, read_rows
+from .heap import keep_freed_memory
 from .job import MOST_BAD_ROWS, BadRow, Job, ShardReport
 
 __all__ = ["disk_errors", "draw_shard"]
@@ -81,7 +82,7 @@ def draw_shard(
     if report is None:
         table = _check_rows(job, rows)
         _stop_if_strict(job, index, rows.ids, table)
-        with limit_threads(n_threads):
+        with limit_threads(n_threads), keep_freed_memory():
             stamps = _draw(job, table)
         _stop_if_strict(job, index, rows.ids, table)
         with disk_errors(job.output):
