@@ -3,7 +3,7 @@
 Dask starts its workers with MALLOC_TRIM_THRESHOLD_=65536 in their environment (its option
 distributed.nanny.pre-spawn-environ), so that the C library returns freed memory to the system at
 once and, besides, no longer adapts to what is asked for. Each galaxy then takes its arrays from the
-system anew, page by page, which is a quarter of the time.
+system anew, page by page.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def keep_freed_memory() -> Iterator[None]:
     """Keep up to 64 MB of what is freed inside, if the environment has memory returned at once.
 
     Returned is what the environment says, so that memory goes back to the system afterwards.
-    Where the environment says nothing, or there is no glibc, nothing is changed.
+    Where the environment says nothing, or there is no glibc, nothing is changed. The settings are
+    the process's: of threads that overlap, the first to leave puts them back until the next enters.
     """
     trim = _from_environment("MALLOC_TRIM_THRESHOLD_", _KEPT)
     mallopt = _find_mallopt()
@@ -45,7 +46,7 @@ def keep_freed_memory() -> Iterator[None]:
 def _from_environment(name: str, default: int) -> int:
     try:
         return int(os.environ.get(name, default))
-    except ValueError:  # as the C library, which then goes by its default
+    except ValueError:  # no number: left alone
         return default
 
 
